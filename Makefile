@@ -1,0 +1,63 @@
+# Everything a contributor needs. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.up-to-date
+# Pinned here as well as in pyproject.toml: this one installs the others.
+UV_VERSION := 0.13.9
+# A company's own certificate authority lives in the system's store; uv looks there only when told.
+export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,0)
+
+# Only what exists is checked.
+SOURCES := $(wildcard events_core tests examples benchmarks)
+
+.PHONY: help setup demo test check bench format lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+setup: $(STAMP) ## create or update the virtual environment in .venv
+	@:
+
+$(STAMP): pyproject.toml uv.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test "$$($(BIN)/uv --version 2>/dev/null | cut -d' ' -f2)" = $(UV_VERSION) \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv sync --quiet --frozen --all-extras --inexact --python $(BIN)/python
+	@touch $@
+
+demo: setup ## run the main job on the in-memory bus (FULL=1: a whole year of flights)
+	$(BIN)/python -m examples.flight_board $(if $(filter-out 0,$(FULL)),--full)
+
+test: setup ## run every test; the last lines say what ran on which broker
+	$(BIN)/python -m pytest
+
+check: setup ## formatting, lint, types and layers
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy --strict $(SOURCES)
+	$(BIN)/pyright $(SOURCES)
+	@# Asks the first Python on the path where the package is.
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes events_core --ignoreexternal
+	$(BIN)/lint-imports
+
+bench: setup ## run the benchmarks
+	@for file in $(filter-out %/__init__.py,$(wildcard benchmarks/*.py)); do \
+		$(BIN)/python -m benchmarks.$$(basename $$file .py); \
+	done
+
+format: setup ## format the code and fix what can be fixed safely
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+lock: ## resolve the dependencies anew into uv.lock
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
+	$(BIN)/uv lock --upgrade
+
+clean: ## remove the environment, caches and build results
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

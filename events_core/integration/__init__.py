@@ -1,0 +1,31 @@
+"""The integration event bus and everything a registration is made of."""
+
+from events_core.integration.bus import BusOptions, IntegrationEventBus
+from events_core.integration.consumers import Consumer, EventHandlerConsumer
+from events_core.integration.context import Call, Context, Middleware
+from events_core.integration.dead_letters import DeadLetter, DeadLetters
+from events_core.integration.health import Health, SubscriptionHealth
+from events_core.integration.memory import InMemoryEventBus
+from events_core.integration.opening import open_bus
+from events_core.integration.registration import Registration
+from events_core.integration.retry import GiveUp, Retry, RetryPolicy
+
+__all__ = [
+    "BusOptions",
+    "Call",
+    "Consumer",
+    "Context",
+    "DeadLetter",
+    "DeadLetters",
+    "EventHandlerConsumer",
+    "GiveUp",
+    "Health",
+    "InMemoryEventBus",
+    "IntegrationEventBus",
+    "Middleware",
+    "Registration",
+    "Retry",
+    "RetryPolicy",
+    "SubscriptionHealth",
+    "open_bus",
+]

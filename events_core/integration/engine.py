@@ -1,0 +1,243 @@
+"""The engine of one durable registration: subscribes, hands deliveries to workers, comes back after a lost connection."""
+
+import asyncio
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from events_core.clock import Clock
+from events_core.errors import ConnectionLost, EventsError
+from events_core.integration.alerts import Alerts
+from events_core.integration.backoff import Backoff
+from events_core.integration.deadlines import Deadlines
+from events_core.integration.group_commit import Spawn
+from events_core.integration.handling import Handling, Run
+from events_core.integration.health import SubscriptionHealth
+from events_core.integration.intake import Intake
+from events_core.integration.registration import Registration
+from events_core.integration.suspicion import Suspicion, convict, judge, mark
+from events_core.integration.workers import Job, Workers
+from events_core.ports import AlertKind, Delivery, Feed, Settlement, Subscription, Transport, Verdict
+
+__all__ = ["Engine", "Surroundings"]
+
+_CALM: Final = 10
+"""So many deliveries above suspicion, one after the other, end solo mode."""
+
+
+class Surroundings:
+    """What the engines of a bus share."""
+
+    __slots__ = ("alerts", "clock", "deadlines", "spawn", "transport")
+
+    def __init__(
+        self, transport: Transport, *, clock: Clock, deadlines: Deadlines, spawn: Spawn, alerts: Alerts
+    ) -> None:
+        self.transport = transport
+        self.clock = clock
+        self.deadlines = deadlines
+        self.spawn = spawn
+        self.alerts = alerts
+
+
+class _Waiting:
+    """A delivery that has not begun: given back before the broker takes it back."""
+
+    __slots__ = ("_job", "_workers")
+
+    def __init__(self, job: Job[Intake], workers: Workers[Intake]) -> None:
+        self._job = job
+        self._workers = workers
+
+    def expire(self) -> None:
+        for job in self._workers.withdraw(lambda each: each is self._job):
+            job.origin.release([job.delivery])
+
+
+class Engine:
+    """Runs one registration against its feed."""
+
+    def __init__(self, registration: Registration, handling: Handling, surroundings: Surroundings) -> None:
+        self.registration = registration
+        self._handling = handling
+        self._surroundings = surroundings
+        self._workers = Workers(
+            registration.concurrency, self._handle, clock=surroundings.clock, spawn=surroundings.spawn
+        )
+        self._intake: Intake | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._solo = False
+        self._calm = 0
+        self._last_received: float | None = None
+
+    async def start(self) -> None:
+        """Subscribe, then consume in the background. Raises what subscribing raises."""
+        self._intake = await self._subscribe()
+        self.start_in_background()
+
+    def start_in_background(self) -> None:
+        """Consume, subscribing as soon as there is a connection."""
+        self._supervisor = self._surroundings.spawn(self._supervise(), f"subscription {self.registration.name}")
+
+    async def drain(self, seconds: float) -> None:
+        """Give back what has not begun, wait for what runs, cancel it after `seconds`; then everything is settled."""
+        self._stopping = True
+        intake = self._intake
+        try:
+            async with asyncio.timeout(seconds):
+                if intake is not None:
+                    await self._stop(intake)
+                await self._workers.idle()
+        except TimeoutError:
+            self._workers.cancel()
+            await self._workers.idle()
+        if intake is not None:
+            await intake.settled()
+        await self._end_supervisor()
+
+    def revoke(self, feed: Feed, lanes: frozenset[Hashable]) -> None:
+        """Begin nothing more from these lanes of this feed."""
+        intake = self._intake
+        if intake is not None and intake.feed is feed:
+            self._give_back(intake, lanes)
+
+    async def health(self) -> SubscriptionHealth:
+        """How this registration gets on."""
+        now = self._surroundings.clock.monotonic()
+        intake = self._intake
+        lag: int | None = None
+        with suppress(EventsError):
+            lag = await intake.feed.lag() if intake is not None else None
+        return SubscriptionHealth(
+            consumer=self.registration.consumer.name,
+            topic=self.registration.topic.name,
+            connected=intake is not None and not intake.lost,
+            solo=self._solo,
+            held=0 if intake is None or intake.lost else intake.held,
+            running=tuple(now - run.since for run in self._workers.running),
+            last_received=None if self._last_received is None else now - self._last_received,
+            lag=lag,
+        )
+
+    async def _supervise(self) -> None:
+        backoff = Backoff(self._surroundings.clock)
+        while not self._stopping:
+            try:
+                intake = self._intake or await self._subscribe()
+                self._intake = intake
+                backoff.reset()
+                await self._consume(intake)
+            except ConnectionLost as error:
+                self._lose(AlertKind.CONNECTION_LOST, error)
+                await backoff.wait()
+            except Exception as error:  # noqa: BLE001 whatever the broker says, the next try may work
+                self._lose(AlertKind.REFUSED, error)
+                await backoff.wait()
+
+    async def _subscribe(self) -> Intake:
+        registration, surroundings = self.registration, self._surroundings
+        window = 1 if self._solo else registration.prefetch
+        feed = await surroundings.transport.subscribe(
+            Subscription(
+                consumer=registration.consumer.name,
+                topic=registration.topic,
+                types=self._handling.types,
+                delays=registration.retry.steps,
+                window=window,
+                earliest=registration.start == "earliest",
+            )
+        )
+        return Intake(
+            registration.name,
+            feed,
+            window,
+            clock=surroundings.clock,
+            spawn=surroundings.spawn,
+            alerts=surroundings.alerts,
+        )
+
+    async def _consume(self, intake: Intake) -> None:
+        """Until the feed is stopped: for good, or to be replaced by one with another window."""
+        while deliveries := await intake.receive():
+            self._last_received = self._surroundings.clock.monotonic()
+            if self._stopping:
+                intake.release(deliveries)
+            elif self._solo:
+                self._take_alone(intake, deliveries)
+            elif any(judge(each, self.registration.max_deliveries) is not Suspicion.NONE for each in deliveries):
+                await self._change_mode(intake, deliveries, solo=True)
+            else:
+                self._take(intake, deliveries)
+            if self._solo and self._calm >= _CALM and not self._stopping:
+                await self._change_mode(intake, (), solo=False)
+        if not self._stopping:
+            await self._workers.idle()
+            await intake.settled()
+            self._intake = None
+
+    def _take(self, intake: Intake, deliveries: Sequence[Delivery]) -> None:
+        jobs = [Job(delivery, intake) for delivery in deliveries]
+        self._workers.submit(jobs)
+        hold_limit = self._surroundings.transport.capabilities.hold_limit
+        if hold_limit is not None:
+            for job in self._workers.waiting:
+                self._surroundings.deadlines.watch(_Waiting(job, self._workers), hold_limit / 2)
+
+    def _take_alone(self, intake: Intake, deliveries: Sequence[Delivery]) -> None:
+        limit = self.registration.max_deliveries
+        for delivery in deliveries:
+            suspicion = judge(delivery, limit)
+            self._calm = self._calm + 1 if suspicion is Suspicion.NONE else 0
+            if suspicion is Suspicion.SUSPECT:
+                intake.settle(mark(delivery, limit))
+            elif suspicion is Suspicion.GUILTY:
+                now = self._surroundings.clock.time()
+                intake.settle(convict(delivery, limit, self.registration.name, now))
+            else:
+                self._take(intake, [delivery])
+
+    async def _change_mode(self, intake: Intake, deliveries: Sequence[Delivery], *, solo: bool) -> None:
+        """Give back what has not begun, and let the feed end: the next one has the other window."""
+        self._solo = solo
+        self._calm = 0
+        self._workers.limit = 1 if solo else self.registration.concurrency
+        intake.release(deliveries)
+        await self._stop(intake)
+
+    async def _stop(self, intake: Intake) -> None:
+        if intake.lost:
+            return
+        with suppress(ConnectionLost):
+            await intake.feed.stop()
+        self._give_back(intake)
+
+    def _give_back(self, intake: Intake, lanes: frozenset[Hashable] | None = None) -> None:
+        jobs = self._workers.withdraw(
+            lambda job: job.origin is intake and (lanes is None or job.delivery.lane in lanes)
+        )
+        intake.release(job.delivery for job in jobs)
+
+    async def _handle(self, job: Job[Intake], run: Run) -> None:
+        try:
+            settlement = await self._handling(job.delivery, run)
+        except asyncio.CancelledError:
+            job.origin.settle(Settlement(job.delivery, Verdict.RELEASE))
+            raise
+        job.origin.settle(settlement)
+
+    def _lose(self, kind: AlertKind, error: Exception) -> None:
+        if self._intake is not None:
+            self._intake.lose()
+            lost = self._intake
+            self._workers.withdraw(lambda job: job.origin is lost)
+        self._intake = None
+        if not self._stopping:
+            self._surroundings.alerts.report(kind, self.registration.name, str(error) or type(error).__name__)
+
+    async def _end_supervisor(self) -> None:
+        supervisor = self._supervisor
+        if supervisor is None or supervisor is asyncio.current_task():
+            return
+        supervisor.cancel()
+        await asyncio.wait([supervisor])

@@ -1,0 +1,95 @@
+"""Bounded concurrency: tasks that come with the work and go with it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Generic, TypeVar
+
+from events_core.clock import Clock
+from events_core.integration.group_commit import Spawn
+from events_core.integration.handling import Run
+from events_core.ports import Delivery
+
+__all__ = ["Job", "Workers"]
+
+Origin = TypeVar("Origin")
+
+
+class Job(Generic[Origin]):
+    """A delivery that is to be handled, and where it came from."""
+
+    __slots__ = ("delivery", "origin")
+
+    def __init__(self, delivery: Delivery, origin: Origin) -> None:
+        self.delivery = delivery
+        self.origin = origin
+
+
+class Workers(Generic[Origin]):
+    """At most `limit` jobs at a time, in order of arrival."""
+
+    __slots__ = ("_active", "_clock", "_handle", "_idle", "_spawn", "limit", "running", "waiting")
+
+    def __init__(
+        self, limit: int, handle: Callable[[Job[Origin], Run], Awaitable[None]], *, clock: Clock, spawn: Spawn
+    ) -> None:
+        self.limit = limit
+        self._handle = handle
+        self._clock = clock
+        self._spawn = spawn
+        self._active = 0
+        self._idle: list[asyncio.Future[None]] = []
+        self.waiting: deque[Job[Origin]] = deque()
+        self.running: dict[Run, Job[Origin]] = {}
+
+    def submit(self, jobs: Iterable[Job[Origin]]) -> None:
+        """Handle them as soon as there is a free slot."""
+        self.waiting.extend(jobs)
+        for _ in range(min(self.limit - self._active, len(self.waiting))):
+            self._active += 1
+            self._spawn(self._work(), "worker")
+
+    def withdraw(self, unwanted: Callable[[Job[Origin]], bool]) -> list[Job[Origin]]:
+        """Take out those that have not begun."""
+        withdrawn = [job for job in self.waiting if unwanted(job)]
+        self.waiting = deque(job for job in self.waiting if not unwanted(job))
+        return withdrawn
+
+    def cancel(self) -> None:
+        """Cancel the handlers that run."""
+        for run in self.running:
+            run.task.cancel()
+
+    async def idle(self) -> None:
+        """Return when nothing runs."""
+        if self._active:
+            idle = asyncio.get_running_loop().create_future()
+            self._idle.append(idle)
+            await idle
+
+    async def _work(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            return
+        try:
+            while self.waiting and self._active <= self.limit:
+                job = self.waiting.popleft()
+                run = Run(job.delivery, task, self._clock.monotonic())
+                self.running[run] = job
+                try:
+                    await self._handle(job, run)
+                finally:
+                    del self.running[run]
+                if run.thread is not None:
+                    await run.thread
+        finally:
+            self._active -= 1
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._active:
+            return
+        for idle in self._idle:
+            if not idle.done():
+                idle.set_result(None)
+        self._idle.clear()

@@ -1,0 +1,127 @@
+"""The in-memory transport: the embedded default, under the same promises as a broker's."""
+
+from collections.abc import Sequence
+
+from events_core.errors import EventsError, NotConnected, SubscriptionNotEmpty
+from events_core.memory.broker import InMemoryBroker, Inlet, Stored, StoredSubscription, StoredTopic
+from events_core.memory.feeds import BroadcastFeed, DeadLetterFeed, EventFeed
+from events_core.ports import Alert, AlertKind, Capabilities, Feed, Notify, Source, Subscription, Topic, Wire
+
+__all__ = ["InMemoryTransport"]
+
+
+class InMemoryTransport:
+    """One process's way to an `InMemoryBroker`, in the same process."""
+
+    __slots__ = ("_broker", "_feeds", "_fed", "_notify")
+
+    def __init__(self, broker: InMemoryBroker | None = None) -> None:
+        self._broker = broker or InMemoryBroker()
+        self._notify: Notify | None = None
+        self._feeds: set[EventFeed | BroadcastFeed] = set()
+        self._fed: set[tuple[str, str]] = set()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Durable within the process; neither order nor history."""
+        return Capabilities(durable=True, ordered=False, earliest=False, counts_starts=True, hold_limit=None)
+
+    async def open(self, notify: Notify) -> None:
+        """Join the broker."""
+        if self._notify is None:
+            self._broker.join()
+        self._notify = notify
+
+    async def close(self) -> None:
+        """Give back what is held, and leave."""
+        if self._notify is None:
+            return
+        self._notify = None
+        for feed in list(self._feeds):
+            feed.cut()
+            self._forget(feed)
+        self._broker.leave()
+        self._broker.wake_senders()
+
+    async def publish(self, topic: Topic, batch: Sequence[Wire]) -> Sequence[EventsError | None]:
+        """Append to every subscription that wants the event, waiting where one is full."""
+        stored_topic = self._broker.topic(topic.name)
+        async with stored_topic.turn:
+            return [await self._publish_one(topic.name, stored_topic, wire) for wire in batch]
+
+    async def subscribe(self, subscription: Subscription) -> Feed:
+        """Make the subscription where there is none, add its types, and feed it."""
+        notify = self._connected()
+        topic = self._broker.topic(subscription.topic.name)
+        if subscription.source is Source.BROADCAST:
+            return self._broadcast(subscription, topic, notify)
+        if subscription.source is Source.DEAD:
+            return DeadLetterFeed(topic.subscriptions.get(subscription.consumer) or StoredSubscription(set()))
+        stored = topic.subscriptions.get(subscription.consumer)
+        if stored is None:
+            stored = topic.subscriptions[subscription.consumer] = StoredSubscription(set())
+            self._report_recreation(subscription, notify)
+        self._fed.add((subscription.topic.name, subscription.consumer))
+        stored.types |= subscription.types
+        feed = EventFeed(self._broker, stored, subscription.window, self._forget)
+        self._feeds.add(feed)
+        return feed
+
+    async def remove(
+        self, subscription: Subscription, *, types: frozenset[str] | None = None, force: bool = False
+    ) -> None:
+        """Delete the subscription or some of its types."""
+        self._connected()
+        subscriptions = self._broker.topic(subscription.topic.name).subscriptions
+        stored = subscriptions.get(subscription.consumer)
+        if stored is None:
+            return
+        if types is not None:
+            stored.types -= types
+            return
+        if (backlog := stored.stored + len(stored.dead)) and not force:
+            message = f"{subscription.consumer}.{subscription.topic.name} still holds {backlog} events; handle or force"
+            raise SubscriptionNotEmpty(message)
+        del subscriptions[subscription.consumer]
+        self._fed.discard((subscription.topic.name, subscription.consumer))
+        stored.removed = True
+        stored.arrived.set()
+        stored.left.set()
+
+    def _connected(self) -> Notify:
+        if self._notify is None:
+            raise NotConnected("the in-memory transport is not open")
+        return self._notify
+
+    def _broadcast(self, subscription: Subscription, topic: StoredTopic, notify: Notify) -> Feed:
+        inlet = Inlet(subscription.window)
+        topic.broadcasts.append(inlet)
+        feed = BroadcastFeed(topic, subscription.topic.name, inlet, notify, self._forget)
+        self._feeds.add(feed)
+        return feed
+
+    def _report_recreation(self, subscription: Subscription, notify: Notify) -> None:
+        if (subscription.topic.name, subscription.consumer) in self._fed:
+            subject = f"{subscription.consumer}.{subscription.topic.name}"
+            notify(Alert(AlertKind.RECREATED, subject, "it had been removed; the events it held are lost"))
+
+    def _forget(self, feed: EventFeed | BroadcastFeed) -> None:
+        self._feeds.discard(feed)
+
+    async def _publish_one(self, name: str, topic: StoredTopic, wire: Wire) -> EventsError | None:
+        type_ = self._broker.type_of(wire)
+        while full := self._full(topic, type_):
+            await full.left.wait()
+        if self._notify is None:
+            return NotConnected("the in-memory transport is not open")
+        wanting: list[StoredSubscription | Inlet] = [s for s in topic.subscriptions.values() if s.wants(type_)]
+        origin = self._broker.origin(name)
+        for place in wanting + list(topic.broadcasts):
+            place.put(Stored(wire, origin))
+        return None
+
+    def _full(self, topic: StoredTopic, type_: str | None) -> StoredSubscription | None:
+        if self._notify is None:
+            return None
+        capacity = self._broker.capacity
+        return next((s for s in topic.subscriptions.values() if s.stored >= capacity and s.wants(type_)), None)

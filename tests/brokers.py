@@ -1,0 +1,52 @@
+"""The brokers that this repository has an adapter for, and the lines that say what ran on each.
+
+A new adapter adds one row to `BROKERS` and marks its tests with `pytest.mark.broker(name)`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """A broker whose tests are counted; `remedy` says how to make them run."""
+
+    name: str
+    remedy: str
+
+
+BROKERS: Final = (Broker(name="memory", remedy="run the whole suite with `make test`"),)
+
+RAN: Final = {"passed": "passed", "failed": "failed", "xfailed": "known gaps"}
+DID_NOT_RUN: Final = {"skipped": "skipped", "error": "could not be set up"}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the tests of one broker."""
+
+    outcomes: Counter[str] = field(default_factory=Counter[str])
+    skip_reasons: Counter[str] = field(default_factory=Counter[str])
+
+    @property
+    def ran(self) -> int:
+        """How many tests ran to an end."""
+        return sum(self.outcomes[outcome] for outcome in RAN)
+
+
+def line(broker: Broker, tally: Tally) -> str:
+    """One line: how many tests ran on the broker, or why none did."""
+    details = [f"{tally.outcomes[outcome]} {words}" for outcome, words in (RAN | DID_NOT_RUN).items()]
+    happened = ", ".join(detail for detail in details if not detail.startswith("0 "))
+    if tally.ran:
+        return f"{broker.name:<10} {tally.ran} tests ran: {happened}"
+    reasons = "; ".join(sorted(tally.skip_reasons))
+    why = f"{happened} ({reasons})" if reasons else happened or "none was selected"
+    return f"{broker.name:<10} NO TEST RAN: {why}; {broker.remedy}"
+
+
+def without_tests(brokers: Iterable[Broker], tallies: Mapping[str, Tally]) -> list[Broker]:
+    """The brokers on which nothing ran."""
+    return [broker for broker in brokers if not tallies[broker.name].ran]

@@ -1,0 +1,56 @@
+"""A run ends with a line per broker, and a required broker without tests fails it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+TESTS = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project of its own that uses our conftest."""
+    monkeypatch.delenv("REQUIRE_BROKERS", raising=False)
+    pytester.makepyprojecttoml('[tool.pytest.ini_options]\npythonpath = ["."]\nmarkers = ["broker(name): x"]')
+    tests = pytester.mkdir("tests")
+    for name in ("conftest.py", "brokers.py"):
+        shutil.copy(TESTS / name, tests)
+    return pytester
+
+
+def write(project: pytest.Pytester, source: str) -> None:
+    (project.path / "tests" / "test_it.py").write_text(f"import pytest\n{source}\n")
+
+
+def test_the_last_line_says_how_many_tests_ran_on_a_broker(project: pytest.Pytester) -> None:
+    write(project, "@pytest.mark.broker('memory')\n@pytest.mark.parametrize('n', [1, 2])\ndef test_a(n): pass")
+    result = project.runpytest_subprocess("tests", "--require-brokers")
+    assert result.ret == pytest.ExitCode.OK
+    assert result.outlines[-1] == "memory     2 tests ran: 2 passed"
+
+
+def test_a_broker_without_tests_is_loud_but_passes_when_brokers_are_not_required(project: pytest.Pytester) -> None:
+    write(project, "def test_a(): pass")
+    result = project.runpytest_subprocess("tests")
+    assert result.ret == pytest.ExitCode.OK
+    assert result.outlines[-1].startswith("memory     NO TEST RAN: none was selected; ")
+
+
+def test_a_required_broker_without_tests_fails_the_run(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUIRE_BROKERS", "1")
+    write(project, "@pytest.mark.broker('memory')\ndef test_a(): pytest.skip('the broker is down')")
+    result = project.runpytest_subprocess("tests")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["memory     NO TEST RAN: 1 skipped (the broker is down); *"])
+
+
+def test_an_unknown_broker_is_refused_with_the_place_to_add_it(project: pytest.Pytester) -> None:
+    write(project, "@pytest.mark.broker('pigeon')\ndef test_a(): pass")
+    result = project.runpytest_subprocess("tests")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*add the broker 'pigeon' to BROKERS in tests/brokers.py*"])
