@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from events_core.messages import Decoders, IntegrationEvent, JsonCodec, Stamps, from_headers, seal, to_headers
+from events_core.messages import Decoders, IntegrationEvent, JsonCodec, Sealer, from_headers, to_headers
 
 ROUNDS: Final = 15
 NUMBER: Final = 10_000
@@ -98,13 +98,11 @@ def envelope(cls: type[IntegrationEvent], headers: dict[str, str] | None = None)
     codec = JsonCodec()
     decode = Decoders(codec, [cls]).decode
     event = msgspec.convert(VALUES, cls)
-    stamps = Stamps()
+    seal = Sealer(codec, "users-service").seal
     urandom, now = os.urandom, time.time
 
     def travel() -> object:
-        sent = seal(
-            event, codec=codec, source="users-service", id=urandom(16).hex(), time=now(), headers=headers, stamps=stamps
-        )
+        sent = seal(event, id=urandom(16).hex(), time=now(), headers=headers)
         got = from_headers(to_headers(sent), sent.body, codec=codec, fallback_id="")
         return decode(got.type, got.version, got.body)
 

@@ -1,34 +1,34 @@
-"""Every error of the library. The branch says what the caller should do:
+"""Every error of the library. The branch says what the caller should do.
 
-    EventsError
-    ├── ConfigurationError          fix the program; raised before anything is sent or received
-    │   ├── ContractError               a message class breaks the rules of its declaration
-    │   ├── DuplicateRegistration       a consumer is registered on this topic already
-    │   ├── UnsupportedCapability       this broker cannot keep what was asked for
-    │   ├── MissingExtra                the package of this broker is not installed (also an ImportError)
-    │   └── NotStarted                  the bus was used before `startup()`
-    ├── BrokerSetupError            fix the broker; raised when the bus or a registration starts
-    │   ├── UnsafeBroker                its settings may lose events that it confirmed
-    │   └── TopologyMismatch            an object on it has other properties than ours needs
-    ├── MessageError                this message is bad; waiting does not cure it
-    │   ├── UnknownContract             no class here has this type and version
-    │   ├── InvalidPayload              the fields do not fit the contract
-    │   ├── InvalidHeaders              an attribute or header cannot travel
-    │   ├── MalformedMessage            the bytes are no event at all
-    │   └── KeyRequired                 an ordered registration needs a key
-    ├── SendError                   carries `event_id`: send again with it, nothing is counted twice
-    │   ├── NotConnected                surely not sent
-    │   ├── EventTooLarge               surely not sent; make it smaller
-    │   ├── SendRejected                the broker said no; another subscription may have it
-    │   ├── OutcomeUnknown              it may have been stored
-    │   └── BusClosed                   surely not sent; the bus is shutting down
-    ├── ConnectionLost              a feed ended; the bus subscribes anew by itself
-    ├── SubscriptionNotEmpty        removing would lose events; force it, or handle them first
-    ├── UnknownDeadLetter           no dead letter has this id
-    └── HandlingError               a handler's outcome
-        ├── HandlerTimeout              it ran longer than its registration allows
-        ├── RetryLater                  raised by handlers: again, after so many seconds
-        └── Reject                      raised by handlers: a dead letter, now
+EventsError
+├── ConfigurationError          fix the program; raised before anything is sent or received
+│   ├── ContractError               a message class breaks the rules of its declaration
+│   ├── DuplicateRegistration       a consumer is registered on this topic already
+│   ├── UnsupportedCapability       this broker cannot keep what was asked for
+│   ├── MissingExtra                the package of this broker is not installed (also an ImportError)
+│   └── NotStarted                  the bus was used before `startup()`
+├── BrokerSetupError            fix the broker; raised when the bus or a registration starts
+│   ├── UnsafeBroker                its settings may lose events that it confirmed
+│   └── TopologyMismatch            an object on it has other properties than ours needs
+├── MessageError                this message is bad; waiting does not cure it
+│   ├── UnknownContract             no class here has this type and version
+│   ├── InvalidPayload              the fields do not fit the contract
+│   ├── InvalidHeaders              an attribute or header cannot travel
+│   ├── MalformedMessage            the bytes are no event at all
+│   └── KeyRequired                 an ordered registration needs a key
+├── SendError                   carries `event_id`: send again with it, nothing is counted twice
+│   ├── NotConnected                surely not sent
+│   ├── EventTooLarge               surely not sent; make it smaller
+│   ├── SendRejected                the broker said no; another subscription may have it
+│   ├── OutcomeUnknown              it may have been stored
+│   └── BusClosed                   surely not sent; the bus is shutting down
+├── ConnectionLost              a feed ended; the bus subscribes anew by itself
+├── SubscriptionNotEmpty        removing would lose events; force it, or handle them first
+├── UnknownDeadLetter           no dead letter has this id
+└── HandlingError               a handler's outcome
+    ├── HandlerTimeout              it ran longer than its registration allows
+    ├── RetryLater                  raised by handlers: again, after so many seconds
+    └── Reject                      raised by handlers: a dead letter, now
 """
 
 from collections.abc import Collection

@@ -12,6 +12,7 @@ from events_core.integration.engine import Surroundings
 from events_core.integration.handling import Handling, Run
 from events_core.integration.health import SubscriptionHealth
 from events_core.integration.registration import Registration
+from events_core.integration.tasks import Running
 from events_core.integration.workers import Job, Workers
 from events_core.ports import (
     AlertKind,
@@ -58,7 +59,7 @@ class Member:
             self._report_gap()
         self._held += 1
         self._last_received = self._surroundings.clock.monotonic()
-        self._workers.submit([Job(delivery, None)])
+        self._submit(delivery)
 
     def miss(self, detail: str) -> None:
         """The feed was gone for a while."""
@@ -68,12 +69,7 @@ class Member:
         """Drop what has not begun, wait for what runs, cancel it after `seconds`."""
         self._left = True
         self._workers.withdraw(lambda _: True)
-        try:
-            async with asyncio.timeout(seconds):
-                await self._workers.idle()
-        except TimeoutError:
-            self._workers.cancel()
-            await self._workers.idle()
+        await self._workers.finish(seconds)
 
     def health(self, *, connected: bool, lag: int | None) -> SubscriptionHealth:
         """How this registration gets on."""
@@ -106,9 +102,14 @@ class Member:
 
     async def _again(self, settlement: Settlement) -> None:
         await self._surroundings.clock.sleep(settlement.delay)
+        if self._left:
+            return
         old = settlement.delivery
         wire = Wire(settlement.headers or {}, old.wire.body, old.wire.key)
-        self._workers.submit([Job(Delivery(wire, old.origin, 1, old.lane, old.token), None)])
+        self._submit(Delivery(wire, old.origin, 1, old.lane, old.token))
+
+    def _submit(self, delivery: Delivery) -> None:
+        self._workers.submit([Job(delivery, None, self._surroundings.clock.monotonic())])
 
     def _report_gap(self) -> None:
         missed, self._missed = self._missed, 0
@@ -122,7 +123,7 @@ class Hub:
         self._topic = topic
         self._surroundings = surroundings
         self._feed: Feed | None = None
-        self._supervisor: asyncio.Task[None] | None = None
+        self._supervisor: Running | None = None
         self.members: dict[str, Member] = {}
 
     async def start(self) -> None:
@@ -141,8 +142,7 @@ class Hub:
             with suppress(EventsError):
                 await self._feed.stop()
         if self._supervisor is not None:
-            self._supervisor.cancel()
-            await asyncio.wait([self._supervisor])
+            await self._supervisor.end()
 
     async def health(self) -> Sequence[SubscriptionHealth]:
         """How the members get on."""

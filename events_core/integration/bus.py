@@ -30,12 +30,22 @@ from events_core.integration.registration import Registration
 from events_core.integration.sender import Sender
 from events_core.integration.subscriptions import Subscriptions
 from events_core.integration.tasks import Tasks
-from events_core.messages import Codec, Envelope, IntegrationEvent, JsonCodec, check_attribute, check_envelope, seal, to_headers
+from events_core.messages import (
+    Codec,
+    Envelope,
+    IntegrationEvent,
+    JsonCodec,
+    Sealer,
+    check_envelope,
+    to_headers,
+)
 from events_core.ports import Alert, AlertKind, Revoked, Subscription, Topic, Transport, Wire
 
 __all__ = ["BusOptions", "IntegrationEventBus"]
 
 _TRACEPARENT: Final = "traceparent"
+_LAST_SENDS: Final = 5.0
+"""Seconds at shutdown in which sends on their way may still be answered."""
 
 
 class BusOptions(TypedDict, total=False):
@@ -68,10 +78,10 @@ class IntegrationEventBus:
     """
 
     def __init__(self, transport: Transport, *, source: str, **options: Unpack[BusOptions]) -> None:
-        check_attribute("source", source)
         self._transport = transport
         self._source = source
         self._codec: Codec = options.get("codec") or JsonCodec()
+        self._sealer = Sealer(self._codec, source)
         self._clock: Clock = options.get("clock") or SystemClock()
         self._new_id = options.get("new_id") or _random_id
         self._background = options.get("connect") == "background"
@@ -133,6 +143,7 @@ class IntegrationEventBus:
                 return
             try:
                 await self._subscriptions.drain(deadline)
+                await self._sender.finish(_LAST_SENDS)
             finally:
                 self._state = _State.CLOSED
                 await self._close()
@@ -193,7 +204,9 @@ class IntegrationEventBus:
         """Remove a subscription from the broker; `SubscriptionNotEmpty` while it has a backlog, unless `force`."""
         self._check_running()
         if self._subscriptions.find(consumer, topic) is not None:
-            raise ConfigurationError(f"{consumer}.{topic.name} is registered here; unregister it first, in every process")
+            raise ConfigurationError(
+                f"{consumer}.{topic.name} is registered here; unregister it first, in every process"
+            )
         await self._transport.remove(_durable(consumer, topic), force=force)
 
     async def retire(self, consumer: str, topic: Topic, event: type[IntegrationEvent]) -> None:
@@ -204,7 +217,7 @@ class IntegrationEventBus:
             raise ConfigurationError(f"{consumer} is registered here with {event.__name__}; register it without, first")
         await self._transport.remove(_durable(consumer, topic), types=frozenset({event.type}))
 
-    async def send(  # noqa: PLR0913 one event's metadata, by keyword
+    async def send(
         self,
         topic: Topic,
         event: IntegrationEvent,
@@ -257,10 +270,8 @@ class IntegrationEventBus:
         cause = self._current.get()
         if cause is not None and (trace := cause.headers.get(_TRACEPARENT)):
             headers = {_TRACEPARENT: trace, **(headers or {})}
-        return seal(
+        return self._sealer.seal(
             event,
-            codec=self._codec,
-            source=self._source,
             id=event_id,
             time=self._clock.time(),
             key=key,
@@ -291,7 +302,9 @@ class IntegrationEventBus:
                 for registration in self._subscriptions.registrations:
                     await self._subscriptions.start(registration, wait=True)
         except TimeoutError:
-            raise NotConnected(f"the broker did not answer within {timeout:g} s; look after it, or raise timeout") from None
+            raise NotConnected(
+                f"the broker did not answer within {timeout:g} s; look after it, or raise timeout"
+            ) from None
 
     async def _connect_in_background(self) -> None:
         backoff = Backoff(self._clock)

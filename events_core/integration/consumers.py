@@ -69,15 +69,11 @@ class EventHandlerConsumer(Consumer):
         self, name: str, handlers: Mapping[type[IntegrationEvent], Iterable[Callable[..., Any]]] | None = None
     ) -> None:
         self.name = name
+        self.events = ()
         self._handlers: dict[type[IntegrationEvent], tuple[Handler, ...]] = {}
         for event_type, calls in (handlers or {}).items():
             for call in calls:
                 self.add_handler(event_type, call)
-
-    @property
-    def events(self) -> Iterable[type[IntegrationEvent]]:  # type: ignore[override] # derived, where a Consumer declares
-        """The classes that have a handler."""
-        return tuple(self._handlers)
 
     def add_handler(self, event_type: type[E], call: "EventHandler[E]") -> None:
         """Add a handler; to be done before the consumer is registered."""
@@ -87,6 +83,7 @@ class EventHandlerConsumer(Consumer):
             advice = "give it a name of its own, as a retry knows handlers by name"
             raise ConfigurationError(f"{handler.name} handles {event_type.__name__} already; {advice}")
         self._handlers[event_type] = (*known, handler)
+        self.events = tuple(self._handlers)
 
     def on(self, event_type: type[E]) -> "Callable[[EventHandler[E]], EventHandler[E]]":
         """Decorate a handler of this event class."""

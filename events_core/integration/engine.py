@@ -10,17 +10,19 @@ from events_core.errors import ConnectionLost, EventsError
 from events_core.integration.alerts import Alerts
 from events_core.integration.backoff import Backoff
 from events_core.integration.deadlines import Deadlines
-from events_core.integration.group_commit import Spawn
 from events_core.integration.handling import Handling, Run
 from events_core.integration.health import SubscriptionHealth
 from events_core.integration.intake import Intake
 from events_core.integration.registration import Registration
 from events_core.integration.suspicion import Suspicion, convict, judge, mark
+from events_core.integration.tasks import Running, Spawn
 from events_core.integration.workers import Job, Workers
 from events_core.ports import AlertKind, Delivery, Feed, Settlement, Subscription, Transport, Verdict
 
 __all__ = ["Engine", "Surroundings"]
 
+_SETTLING: Final = 5.0
+"""Seconds at shutdown in which the broker has to take the last settlements."""
 _CALM: Final = 10
 """So many deliveries above suspicion, one after the other, end solo mode."""
 
@@ -40,20 +42,6 @@ class Surroundings:
         self.alerts = alerts
 
 
-class _Waiting:
-    """A delivery that has not begun: given back before the broker takes it back."""
-
-    __slots__ = ("_job", "_workers")
-
-    def __init__(self, job: Job[Intake], workers: Workers[Intake]) -> None:
-        self._job = job
-        self._workers = workers
-
-    def expire(self) -> None:
-        for job in self._workers.withdraw(lambda each: each is self._job):
-            job.origin.release([job.delivery])
-
-
 class Engine:
     """Runs one registration against its feed."""
 
@@ -65,7 +53,9 @@ class Engine:
             registration.concurrency, self._handle, clock=surroundings.clock, spawn=surroundings.spawn
         )
         self._intake: Intake | None = None
-        self._supervisor: asyncio.Task[None] | None = None
+        self._supervisor: Running | None = None
+        hold_limit = surroundings.transport.capabilities.hold_limit
+        self._patience = None if hold_limit is None else hold_limit / 2
         self._stopping = False
         self._solo = False
         self._calm = 0
@@ -84,17 +74,24 @@ class Engine:
         """Give back what has not begun, wait for what runs, cancel it after `seconds`; then everything is settled."""
         self._stopping = True
         intake = self._intake
-        try:
-            async with asyncio.timeout(seconds):
-                if intake is not None:
-                    await self._stop(intake)
-                await self._workers.idle()
-        except TimeoutError:
-            self._workers.cancel()
-            await self._workers.idle()
         if intake is not None:
-            await intake.settled()
-        await self._end_supervisor()
+            await self._stop(intake)
+        await self._workers.finish(seconds)
+        if intake is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SETTLING):
+                    await intake.settled()
+        if self._supervisor is not None:
+            await self._supervisor.end()
+
+    def expire(self) -> None:
+        """Give back what has waited here for half of what the broker lets one hold, before it is taken back."""
+        if self._patience is None:
+            return
+        latest = self._surroundings.clock.monotonic() - self._patience
+        for job in self._workers.withdraw(lambda job: job.since <= latest):
+            job.origin.release([job.delivery])
+        self._watch_waiting()
 
     def revoke(self, feed: Feed, lanes: frozenset[Hashable]) -> None:
         """Begin nothing more from these lanes of this feed."""
@@ -177,12 +174,14 @@ class Engine:
             self._intake = None
 
     def _take(self, intake: Intake, deliveries: Sequence[Delivery]) -> None:
-        jobs = [Job(delivery, intake) for delivery in deliveries]
-        self._workers.submit(jobs)
-        hold_limit = self._surroundings.transport.capabilities.hold_limit
-        if hold_limit is not None:
-            for job in self._workers.waiting:
-                self._surroundings.deadlines.watch(_Waiting(job, self._workers), hold_limit / 2)
+        now = self._surroundings.clock.monotonic()
+        self._workers.submit([Job(delivery, intake, now) for delivery in deliveries])
+        self._watch_waiting()
+
+    def _watch_waiting(self) -> None:
+        if self._patience is not None and self._workers.waiting:
+            waited = self._surroundings.clock.monotonic() - self._workers.waiting[0].since
+            self._surroundings.deadlines.watch(self, self._patience - waited)
 
     def _take_alone(self, intake: Intake, deliveries: Sequence[Delivery]) -> None:
         limit = self.registration.max_deliveries
@@ -234,10 +233,3 @@ class Engine:
         self._intake = None
         if not self._stopping:
             self._surroundings.alerts.report(kind, self.registration.name, str(error) or type(error).__name__)
-
-    async def _end_supervisor(self) -> None:
-        supervisor = self._supervisor
-        if supervisor is None or supervisor is asyncio.current_task():
-            return
-        supervisor.cancel()
-        await asyncio.wait([supervisor])

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-__all__ = ["GroupCommit", "Spawn"]
+from events_core.integration.tasks import Spawn
+
+__all__ = ["GroupCommit"]
 
 T = TypeVar("T")
-Spawn = Callable[[Coroutine[object, object, None], str], "asyncio.Task[None]"]
 
 
 class GroupCommit(Generic[T]):
@@ -20,7 +21,12 @@ class GroupCommit(Generic[T]):
     __slots__ = ("_idle", "_limit", "_overlap", "_spawn", "_waiting", "_write", "_writers")
 
     def __init__(
-        self, write: Callable[[Sequence[T]], Awaitable[Sequence[T]]], *, spawn: Spawn, limit: int = 500, overlap: int = 2
+        self,
+        write: Callable[[Sequence[T]], Awaitable[Sequence[T]]],
+        *,
+        spawn: Spawn,
+        limit: int = 500,
+        overlap: int = 2,
     ) -> None:
         self._write = write
         self._spawn = spawn

@@ -7,12 +7,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, cast
 
 from anyio import CapacityLimiter, to_thread
 
 from events_core.clock import Clock
-from events_core.errors import EventsError, HandlerTimeout, HandlingError, MessageError, RetryLater, UnknownContract
+from events_core.errors import HandlerTimeout, HandlingError, MessageError, RetryLater, UnknownContract
 from events_core.integration import attributes
 from events_core.integration.consumers import Handler, handlers_of
 from events_core.integration.context import Call, Context, Middleware
@@ -49,7 +49,7 @@ class Run:
 class Handling:
     """Handles the deliveries of one registration. What a handler does never raises here; cancellation does."""
 
-    def __init__(  # noqa: PLR0913 everything a handler's surroundings are made of
+    def __init__(
         self,
         registration: Registration,
         *,
@@ -77,21 +77,22 @@ class Handling:
 
     async def __call__(self, delivery: Delivery, run: Run) -> Settlement:
         """Decide what becomes of a delivery."""
-        if (early := self._too_early(delivery)) is not None:
-            return early
+        read = self._too_early(delivery) or self._read(delivery)
+        return read if isinstance(read, Settlement) else await self._handle(delivery, *read, run)
+
+    def _read(self, delivery: Delivery) -> tuple[Envelope, IntegrationEvent] | Settlement:
+        """The event, or what becomes of a delivery that holds none for this consumer."""
+        wire = delivery.wire
         try:
-            envelope = from_headers(
-                delivery.wire.headers, delivery.wire.body, codec=self._codec, fallback_id=delivery.origin
-            )
+            envelope = from_headers(wire.headers, wire.body, codec=self._codec, fallback_id=delivery.origin)
         except MessageError as error:
-            return self._give_up(delivery, {"id": delivery.origin, **delivery.wire.headers}, "malformed", error)
+            return self._give_up(delivery, {"id": delivery.origin, **wire.headers}, "malformed", error)
         try:
-            event = self._decoders.decode(envelope.type, envelope.version, envelope.body)
+            return envelope, self._decoders.decode(envelope.type, envelope.version, envelope.body)
         except UnknownContract as error:
             return self._wait_for_newer(delivery, envelope, error)
         except MessageError as error:
             return self._give_up(delivery, _headers(delivery, envelope), "unreadable", error)
-        return await self._handle(delivery, envelope, event, run)
 
     async def _handle(self, delivery: Delivery, envelope: Envelope, event: IntegrationEvent, run: Run) -> Settlement:
         policy = self._registration.retry
@@ -129,7 +130,9 @@ class Handling:
             return None
         if run.task.uncancel():
             raise asyncio.CancelledError
-        return HandlerTimeout(f"handled for more than {self._registration.timeout:g} s; make it faster or raise timeout")
+        return HandlerTimeout(
+            f"handled for more than {self._registration.timeout:g} s; make it faster or raise timeout"
+        )
 
     def _call(self, event: IntegrationEvent, context: Context, succeeded: list[str], run: Run) -> Call:
         async def handlers() -> None:
@@ -198,7 +201,7 @@ class Handling:
             return self._give_up(delivery, headers, "unknown contract", error)
         return Settlement(delivery, Verdict.RETRY, self._registration.retry.steps[-1], headers)
 
-    def _give_up(self, delivery: Delivery, headers: dict[str, str], reason: str, error: EventsError | Exception) -> Settlement:
+    def _give_up(self, delivery: Delivery, headers: dict[str, str], reason: str, error: Exception) -> Settlement:
         now = attributes.milliseconds(self._clock.time())
         letter = {
             attributes.ATTEMPT: "1",
@@ -270,7 +273,8 @@ def _again_at_once(error: Exception, decision: Retry | GiveUp) -> bool:
 
 def _leaves(error: Exception) -> list[Exception]:
     if isinstance(error, ExceptionGroup):
-        return [leaf for each in error.exceptions for leaf in _leaves(each)]
+        group = cast("ExceptionGroup[Exception]", error)
+        return [leaf for each in group.exceptions for leaf in _leaves(each)]
     return [error]
 
 

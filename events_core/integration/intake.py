@@ -7,7 +7,8 @@ from events_core.clock import Clock
 from events_core.errors import ConnectionLost
 from events_core.integration.alerts import Alerts
 from events_core.integration.backoff import Backoff
-from events_core.integration.group_commit import GroupCommit, Spawn
+from events_core.integration.group_commit import GroupCommit
+from events_core.integration.tasks import Spawn
 from events_core.ports import AlertKind, Delivery, Feed, Settled, Settlement, Verdict
 
 __all__ = ["Intake"]
@@ -24,9 +25,7 @@ class Intake:
 
     __slots__ = ("_alerts", "_backoff", "_copies", "_name", "_others", "_room", "feed", "held", "lost", "window")
 
-    def __init__(  # noqa: PLR0913 a feed and its surroundings
-        self, name: str, feed: Feed, window: int, *, clock: Clock, spawn: Spawn, alerts: Alerts
-    ) -> None:
+    def __init__(self, name: str, feed: Feed, window: int, *, clock: Clock, spawn: Spawn, alerts: Alerts) -> None:
         self._name = name
         self._alerts = alerts
         self._backoff = Backoff(clock)

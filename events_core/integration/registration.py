@@ -1,7 +1,7 @@
 """What an application registers: a consumer on a topic, and how it wants its deliveries."""
 
 from collections.abc import Iterable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
 
 from events_core.errors import ConfigurationError, UnsupportedCapability
@@ -41,7 +41,7 @@ class Registration:
     concurrency: int = 10
     prefetch: int = 100
     timeout: float = 300.0
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     max_deliveries: int = 10
     start: Literal["latest", "earliest"] = "latest"
     broadcast: bool = False
@@ -76,7 +76,9 @@ class Registration:
             raise UnsupportedCapability(f"{self.name}: this broker stores nothing; register with broadcast=True")
         limit = capabilities.hold_limit
         if limit is not None and self.timeout > limit and not self.broadcast:
-            raise UnsupportedCapability(f"{self.name}: this broker takes back what is held for {limit} s; lower timeout")
+            raise UnsupportedCapability(
+                f"{self.name}: this broker takes back what is held for {limit} s; lower timeout"
+            )
 
     def _check_numbers(self) -> None:
         if not 1 <= self.concurrency <= self.prefetch:

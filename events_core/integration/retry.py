@@ -54,12 +54,17 @@ class RetryPolicy:
 
     def decide(self, attempt: int, error: Exception) -> Retry | GiveUp:
         """What follows when this attempt, counted from 1, failed with this error."""
-        if isinstance(error, Reject):
-            return GiveUp(error.reason)
-        if isinstance(error, (MessageError, *self.dead_letter_on)):
-            return GiveUp(f"{type(error).__name__} is not cured by waiting")
-        if attempt > self.immediate + len(self.delays):
-            return GiveUp(f"failed {attempt} times")
+        if (reason := self._reason_to_give_up(attempt, error)) is not None:
+            return GiveUp(reason)
         if isinstance(error, RetryLater):
             return Retry(max(error.after, 0.0))
         return Retry(0.0 if attempt <= self.immediate else self.delays[attempt - self.immediate - 1])
+
+    def _reason_to_give_up(self, attempt: int, error: Exception) -> str | None:
+        if isinstance(error, Reject):
+            return error.reason
+        if isinstance(error, (MessageError, *self.dead_letter_on)):
+            return f"{type(error).__name__} is not cured by waiting"
+        if attempt > self.immediate + len(self.delays):
+            return f"failed {attempt} times"
+        return None

@@ -3,13 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from events_core.clock import Clock
 from events_core.errors import BusClosed, EventsError, EventTooLarge, NotConnected, OutcomeUnknown, SendError
 from events_core.integration.backoff import Backoff
 from events_core.integration.deadlines import Deadlines
-from events_core.integration.group_commit import GroupCommit, Spawn
+from events_core.integration.group_commit import GroupCommit
+from events_core.integration.tasks import Spawn
 from events_core.ports import MAX_EVENT_BYTES, Topic, Transport, Wire
 
 __all__ = ["Sender"]
@@ -79,6 +81,14 @@ class Sender:
         finally:
             self._deadlines.forget(pending)
             self._leave(pending)
+
+    async def finish(self, seconds: float) -> None:
+        """Return when every send is answered, or after so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while waiting := [each.answer for each in self._pending]:
+                    await asyncio.wait(waiting)
+                    await asyncio.sleep(0)  # lets the senders take their answers
 
     def close(self) -> None:
         """Answer what still waits: it may have been stored if it was given to the broker."""

@@ -76,8 +76,9 @@ class Subscriptions:
 
     async def drain(self, seconds: float) -> None:
         """Drain all at once."""
-        members = [member for hub in self._hubs.values() for member in hub.members.values()]
-        await asyncio.gather(*(each.drain(seconds) for each in [*self._engines.values(), *members]))
+        running: list[Engine | Member] = [*self._engines.values()]
+        running += [member for hub in self._hubs.values() for member in hub.members.values()]
+        await asyncio.gather(*(each.drain(seconds) for each in running))
         await asyncio.gather(*(hub.stop() for hub in self._hubs.values()))
 
     def forget(self) -> None:

@@ -2,11 +2,33 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from typing import Final
 
-__all__ = ["Tasks"]
+__all__ = ["Running", "Spawn", "Tasks"]
 
 _log = logging.getLogger("events_core")
+_GRACE: Final = 2.0
+"""Seconds in which a cancelled task has to end."""
+
+
+class Running:
+    """A task of the bus."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    async def end(self) -> None:
+        """Cancel it, and return when it has ended; called from itself, it goes on to its own end."""
+        if self._task is not asyncio.current_task():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+
+Spawn = Callable[[Coroutine[object, object, None], str], Running]
+"""Runs a coroutine in a task of the bus, under a name for people."""
 
 
 class Tasks:
@@ -19,12 +41,12 @@ class Tasks:
         self.failed: BaseException | None = None
         """What ended a task unexpectedly: the bus is not live any more."""
 
-    def spawn(self, work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[object, object, None], name: str) -> Running:
         """Run it until it ends or the bus does."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-        return task
+        return Running(task)
 
     async def cancel(self) -> None:
         """Cancel all, and wait until they have ended; the calling task aside."""
@@ -32,7 +54,10 @@ class Tasks:
         while tasks := [task for task in self._tasks if task is not current]:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)
+            ended, _ = await asyncio.wait(tasks, timeout=_GRACE)
+            if not ended:
+                _log.error("tasks go on although they were cancelled: %s", ", ".join(t.get_name() for t in tasks))
+                return
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

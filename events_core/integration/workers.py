@@ -1,28 +1,35 @@
 """Bounded concurrency: tasks that come with the work and go with it."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from events_core.clock import Clock
-from events_core.integration.group_commit import Spawn
 from events_core.integration.handling import Run
+from events_core.integration.tasks import Spawn
 from events_core.ports import Delivery
 
 __all__ = ["Job", "Workers"]
 
 Origin = TypeVar("Origin")
 
+_log = logging.getLogger("events_core")
+_GRACE: Final = 2.0
+"""Seconds in which a cancelled handler has to end."""
+
 
 class Job(Generic[Origin]):
     """A delivery that is to be handled, and where it came from."""
 
-    __slots__ = ("delivery", "origin")
+    __slots__ = ("delivery", "origin", "since")
 
-    def __init__(self, delivery: Delivery, origin: Origin) -> None:
+    def __init__(self, delivery: Delivery, origin: Origin, since: float) -> None:
         self.delivery = delivery
         self.origin = origin
+        self.since = since
+        """When it arrived, by the bus's monotonic clock."""
 
 
 class Workers(Generic[Origin]):
@@ -55,10 +62,23 @@ class Workers(Generic[Origin]):
         self.waiting = deque(job for job in self.waiting if not unwanted(job))
         return withdrawn
 
-    def cancel(self) -> None:
-        """Cancel the handlers that run."""
+    async def finish(self, seconds: float) -> None:
+        """Return when nothing runs; what still runs after `seconds` is cancelled."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.idle()
+        except TimeoutError:
+            await self._cancel()
+
+    async def _cancel(self) -> None:
         for run in self.running:
             run.task.cancel()
+        try:
+            async with asyncio.timeout(_GRACE):
+                await self.idle()
+        except TimeoutError:
+            names = ", ".join(run.delivery.wire.headers.get("type", "?") for run in self.running)
+            _log.error("handlers go on although they were cancelled: %s", names)
 
     async def idle(self) -> None:
         """Return when nothing runs."""

@@ -65,6 +65,7 @@ class StoredSubscription:
     waiting: list[tuple[float, int, Stored]] = field(default_factory=list[tuple[float, int, Stored]])
     dead: dict[str, Stored] = field(default_factory=dict[str, Stored])
     held: int = 0
+    feeds: int = 0
     removed: bool = False
     arrived: Signal = field(default_factory=Signal)
     left: Signal = field(default_factory=Signal)
@@ -77,6 +78,11 @@ class StoredSubscription:
     def stored(self) -> int:
         """Everything but the dead letters."""
         return len(self.ready) + len(self.waiting) + self.held
+
+    def is_busy(self, now: float) -> bool:
+        """Whether something is in somebody's hands, or can be taken now by a feed that is there."""
+        due = bool(self.waiting) and self.waiting[0][0] <= now
+        return self.held > 0 or (self.feeds > 0 and (due or bool(self.ready)))
 
     def put(self, stored: Stored) -> None:
         """Append, and tell the feeds."""
@@ -139,6 +145,14 @@ class InMemoryBroker:
         self._sequence = count(1)
         self._joined = 0
         self._alarm: tuple[float, asyncio.Task[None]] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an event is being handled, or could be now. Retries that wait, and events without a feed, could not."""
+        now = self.clock.monotonic()
+        if any(each.is_busy(now) for each in self._subscriptions()):
+            return True
+        return any(inlet.ready for topic in self._topics.values() for inlet in topic.broadcasts)
 
     def topic(self, name: str) -> StoredTopic:
         """The topic of this name, made where there is none."""

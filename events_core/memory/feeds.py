@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Final
 
 from events_core.errors import ConnectionLost
-from events_core.memory.broker import InMemoryBroker, Inlet, Stored, StoredSubscription, StoredTopic
+from events_core.memory.broker import Inlet, InMemoryBroker, Stored, StoredSubscription, StoredTopic
 from events_core.ports import Alert, AlertKind, Delivery, Notify, Settled, Settlement, Verdict
 
 __all__ = ["BroadcastFeed", "DeadLetterFeed", "EventFeed"]
@@ -23,7 +23,11 @@ class EventFeed:
     __slots__ = ("_broker", "_forget", "_held", "_lost", "_stopped", "_subscription", "_window")
 
     def __init__(
-        self, broker: InMemoryBroker, subscription: StoredSubscription, window: int, forget: Callable[["EventFeed"], None]
+        self,
+        broker: InMemoryBroker,
+        subscription: StoredSubscription,
+        window: int,
+        forget: Callable[["EventFeed"], None],
     ) -> None:
         self._broker = broker
         self._subscription = subscription
@@ -32,6 +36,7 @@ class EventFeed:
         self._held: dict[Stored, None] = {}
         self._stopped = False
         self._lost = False
+        subscription.feeds += 1
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         """Wait for at least one event, or the end."""
@@ -59,6 +64,7 @@ class EventFeed:
 
     async def stop(self) -> None:
         """Hand out nothing more."""
+        self._leave()
         self._stopped = True
         self._subscription.arrived.set()
         if not self._held:
@@ -66,9 +72,14 @@ class EventFeed:
 
     def cut(self) -> None:
         """The connection is gone: what is held goes back, and was started."""
+        self._leave()
         self._lost = True
         self._subscription.put_back(list(self._held))
         self._held.clear()
+
+    def _leave(self) -> None:
+        if not (self._stopped or self._lost):
+            self._subscription.feeds -= 1
 
     def _check(self) -> None:
         if self._lost or self._subscription.removed:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from events_core.errors import EventsError, NotConnected, SubscriptionNotEmpty
-from events_core.memory.broker import InMemoryBroker, Inlet, Stored, StoredSubscription, StoredTopic
+from events_core.memory.broker import Inlet, InMemoryBroker, Stored, StoredSubscription, StoredTopic
 from events_core.memory.feeds import BroadcastFeed, DeadLetterFeed, EventFeed
 from events_core.ports import Alert, AlertKind, Capabilities, Feed, Notify, Source, Subscription, Topic, Wire
 
@@ -13,7 +13,7 @@ __all__ = ["InMemoryTransport"]
 class InMemoryTransport:
     """One process's way to an `InMemoryBroker`, in the same process."""
 
-    __slots__ = ("_broker", "_feeds", "_fed", "_notify")
+    __slots__ = ("_broker", "_fed", "_feeds", "_notify")
 
     def __init__(self, broker: InMemoryBroker | None = None) -> None:
         self._broker = broker or InMemoryBroker()

@@ -21,7 +21,7 @@ from events_core.messages.headers import (
 )
 from events_core.messages.message import IntegrationEvent
 
-__all__ = ["Envelope", "Stamps", "check_envelope", "from_headers", "key_of", "seal", "to_headers"]
+__all__ = ["Envelope", "Sealer", "check_envelope", "from_headers", "key_of", "seal", "to_headers"]
 
 _UPTO_MILLISECONDS: Final = len("2026-11-21T12:00:00.000")
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -67,7 +67,67 @@ class Envelope(msgspec.Struct, frozen=True):
     __repr__ = _brief
 
 
-def seal(  # noqa: PLR0913 one event's metadata, in one call, on the hot path
+class Sealer:
+    """Makes the envelopes of one sender. Who sends many keeps one: it is twice as fast as `seal`.
+
+    The source, a str of at most 255 bytes, is checked here: `InvalidHeaders`.
+    """
+
+    __slots__ = ("_content_type", "_encode", "_source", "_stamp")
+
+    def __init__(self, codec: Codec, source: str) -> None:
+        check_attribute("source", source)
+        self._encode = codec.encode
+        self._content_type = codec.content_type
+        self._source = source
+        self._stamp = _Stamps().text
+
+    def seal(  # noqa: PLR0913 one event's metadata, in one call, on the hot path
+        self,
+        event: IntegrationEvent,
+        *,
+        id: str,
+        time: float,
+        key: str | None = None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Envelope:
+        """Encode an event. Without `key` its key field is used. `time` is in seconds since the epoch.
+
+        `InvalidPayload` or `InvalidHeaders` for what could not travel.
+        """
+        if key is None and event.__key__ is not None:
+            key = key_of(event)
+        if id.__class__ is not str or not (id.isprintable() and 0 < len(id) <= SURELY_SHORT):
+            check_attribute("id", id)
+        if key is not None:
+            check_attribute("key", key)
+        if correlation_id is not None:
+            check_attribute("correlation id", correlation_id)
+        if causation_id is not None:
+            check_attribute("causation id", causation_id)
+        own = _NO_HEADERS
+        if headers:
+            check_headers(headers)
+            own = dict(headers)
+        # By position, in the order of the fields: this is twice as fast.
+        return Envelope(
+            id,
+            event.type,
+            event.version,
+            self._source,
+            self._stamp(time),
+            self._encode(event),
+            key,
+            correlation_id,
+            causation_id,
+            own,
+            self._content_type,
+        )
+
+
+def seal(  # noqa: PLR0913 as above
     event: IntegrationEvent,
     *,
     codec: Codec,
@@ -78,37 +138,16 @@ def seal(  # noqa: PLR0913 one event's metadata, in one call, on the hot path
     correlation_id: str | None = None,
     causation_id: str | None = None,
     headers: Mapping[str, str] | None = None,
-    stamps: "Stamps | None" = None,
 ) -> Envelope:
-    """Encode an event. Without `key` its key field is used. `time` is in seconds since the epoch.
-
-    Who seals many gives the same `stamps` each time, for speed.
-    `InvalidPayload` or `InvalidHeaders` for what could not travel.
-    """
-    body = codec.encode(event)
-    if key is None and event.__key__ is not None:
-        key = key_of(event)
-    # One look at both is enough for nearly all: together they are shorter than one may be.
-    if (
-        id.__class__ is not str
-        or source.__class__ is not str
-        or not (id and source and len(both := id + source) <= SURELY_SHORT and both.isprintable())
-    ):
-        check_attribute("id", id)
-        check_attribute("source", source)
-    if key is not None:
-        check_attribute("key", key)
-    if correlation_id is not None:
-        check_attribute("correlation id", correlation_id)
-    if causation_id is not None:
-        check_attribute("causation id", causation_id)
-    if headers:
-        check_headers(headers)
-    sent = stamps.text(time) if stamps else _rfc3339(time)
-    own = dict(headers) if headers else _NO_HEADERS
-    # By position, in the order of the fields: this is twice as fast.
-    return Envelope(
-        id, event.type, event.version, source, sent, body, key, correlation_id, causation_id, own, codec.content_type
+    """One envelope, as by `Sealer(codec, source).seal(...)`."""
+    return Sealer(codec, source).seal(
+        event,
+        id=id,
+        time=time,
+        key=key,
+        correlation_id=correlation_id,
+        causation_id=causation_id,
+        headers=headers,
     )
 
 
@@ -125,31 +164,6 @@ def key_of(event: IntegrationEvent) -> str | None:
         return value.isoformat() if isinstance(value, date) else str(value)
     reason = f"a {value.__class__.__name__} makes no key; use a str, number, UUID, date or Enum, or send(key=...)"
     raise InvalidPayload(event.__class__.__name__, event.__key__, reason)
-
-
-class Stamps:
-    """RFC 3339 in UTC and milliseconds. Most events of a second come one after another: it is written out once."""
-
-    __slots__ = ("_latest",)
-
-    def __init__(self) -> None:
-        # One value, so that threads never see one half of it.
-        self._latest = (-1, "")
-
-    def text(self, seconds: float) -> str:
-        """A time in seconds since the epoch, cut to milliseconds."""
-        milliseconds = int(seconds * 1000)
-        second = milliseconds // 1000
-        latest, prefix = self._latest
-        if second != latest:
-            prefix = _rfc3339(second)[:-1]
-            self._latest = (second, prefix)
-        return prefix + _FRACTIONS[milliseconds - second * 1000]
-
-
-def _rfc3339(seconds: float) -> str:
-    text: str = _to_text(_from_timestamp(seconds, UTC))
-    return f"{text[:_UPTO_MILLISECONDS]}Z" if len(text) > _UPTO_MILLISECONDS else text
 
 
 def check_envelope(envelope: Envelope) -> None:
@@ -234,3 +248,28 @@ def _senders_own(headers: Mapping[str, str]) -> dict[str, str]:
         for name, value in headers.items()
         if name not in CLOUDEVENTS_ATTRIBUTES and not name.startswith(BUS_PREFIX)
     }
+
+
+class _Stamps:
+    """RFC 3339 in UTC and milliseconds. Most events of a second come one after another: it is written out once."""
+
+    __slots__ = ("_latest",)
+
+    def __init__(self) -> None:
+        # One value, so that threads never see one half of it.
+        self._latest = (-1, "")
+
+    def text(self, seconds: float) -> str:
+        """A time in seconds since the epoch, cut to milliseconds."""
+        milliseconds = int(seconds * 1000)
+        second = milliseconds // 1000
+        latest, prefix = self._latest
+        if second != latest:
+            prefix = _rfc3339(second)[:-1]
+            self._latest = (second, prefix)
+        return prefix + _FRACTIONS[milliseconds - second * 1000]
+
+
+def _rfc3339(seconds: float) -> str:
+    text: str = _to_text(_from_timestamp(seconds, UTC))
+    return f"{text[:_UPTO_MILLISECONDS]}Z" if len(text) > _UPTO_MILLISECONDS else text

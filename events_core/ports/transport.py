@@ -12,7 +12,17 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from events_core.errors import EventsError
-from events_core.ports.values import Alert, Capabilities, Delivery, Revoked, Settled, Settlement, Subscription, Topic, Wire
+from events_core.ports.values import (
+    Alert,
+    Capabilities,
+    Delivery,
+    Revoked,
+    Settled,
+    Settlement,
+    Subscription,
+    Topic,
+    Wire,
+)
 
 __all__ = ["Feed", "Notify", "Transport"]
 

@@ -3,24 +3,46 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import pytest
 from rich.console import Console
 
+from events_core import Context
 from examples.flight_board import board, timetable
 from examples.flight_board.events import FlightCancelled, FlightDelayed, FlightDeparted
 from examples.flight_board.operations import events_of
-from examples.flight_board.totals import Account
+from examples.flight_board.totals import Account, Tally
 
 ROOT: Final = Path(__file__).parents[2]
+CANCELLED: Final = FlightCancelled(
+    flight="EV4406", aircraft="EV4406", origin="JFK", destination="RIC", scheduled=datetime(2013, 1, 2, tzinfo=UTC)
+)
 
 
 def run_flight_board(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "examples.flight_board", *arguments]
     environment = {**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=90)
+
+
+def delivery(event_id: str, *, attempt: int = 1) -> Context:
+    return Context(
+        id=event_id,
+        type=CANCELLED.type,
+        version=CANCELLED.version,
+        source="a test",
+        time=None,
+        key=None,
+        attempt=attempt,
+        correlation_id=event_id,
+        causation_id=None,
+        headers={},
+        consumer="departure_board",
+        topic="flights",
+    )
 
 
 def account(*, sent: int = 163, handled: int = 162, dead: int = 1, effects: int = 162) -> Account:
@@ -91,3 +113,41 @@ def test_totals_do_not_match_when(wrong: Account) -> None:
     matches, printed = verdict(account(), wrong)
     assert not matches
     assert "MISMATCH" in printed
+
+
+@pytest.mark.anyio
+async def test_an_event_that_is_delivered_twice_takes_effect_once() -> None:
+    tally, effects = Tally("run", attempts=3), Counter[str]()
+
+    async def show() -> None:
+        effects["shown"] += 1
+
+    for event_id in ("run.7", "run.8", "run.7"):
+        await tally(CANCELLED, delivery(event_id), show)
+    assert effects["shown"] == tally.handled == 2
+    assert tally.duplicates == 1
+
+
+@pytest.mark.anyio
+async def test_an_event_left_over_from_an_earlier_run_has_no_effect_and_is_not_counted() -> None:
+    tally, effects = Tally("run", attempts=3), Counter[str]()
+
+    async def show() -> None:
+        effects["shown"] += 1
+
+    await tally(CANCELLED, delivery("yesterday.7"), show)
+    assert effects["shown"] == tally.handled == tally.duplicates == 0
+
+
+@pytest.mark.anyio
+async def test_only_the_last_failure_of_an_event_counts_as_given_up() -> None:
+    tally = Tally("run", attempts=3)
+
+    async def fail() -> None:
+        raise ConnectionError
+
+    for attempt in (1, 2, 3):
+        with pytest.raises(ConnectionError):
+            await tally(CANCELLED, delivery("run.7", attempt=attempt), fail)
+    assert (tally.retries, tally.given_up, tally.handled) == (2, 1, 0)
+    await tally.until(1)

@@ -104,13 +104,13 @@ def test_peek_reads_type_and_version_and_nothing_else(codec: Codec) -> None:
 
 
 def test_an_abstract_class_can_be_neither_sent_nor_received(codec: Codec) -> None:
-    class Base(IntegrationEvent, abstract=True):
+    class Undeclared(IntegrationEvent, abstract=True):
         pass
 
-    with pytest.raises(ContractError, match="Base is abstract"):
-        codec.encode(Base())
-    with pytest.raises(ContractError, match="Base is abstract"):
-        Decoders(codec, [Base])
+    with pytest.raises(ContractError, match="Undeclared is abstract"):
+        codec.encode(Undeclared())
+    with pytest.raises(ContractError, match="Undeclared is abstract"):
+        Decoders(codec, [Undeclared])
 
 
 def test_a_class_that_cannot_be_decoded_is_refused_when_the_decoder_is_built(codec: Codec) -> None:

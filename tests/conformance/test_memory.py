@@ -1,0 +1,12 @@
+import pytest
+
+from events_core.conformance import Connect, TransportConformance
+from events_core.memory import InMemoryBroker, InMemoryTransport
+
+
+@pytest.mark.broker("memory")
+class TestInMemoryTransport(TransportConformance):
+    @pytest.fixture
+    def connect(self) -> Connect:
+        broker = InMemoryBroker()
+        return lambda: InMemoryTransport(broker)
