@@ -34,7 +34,7 @@ class DeadLettersKept(Scenarios):
         assert letter.reason
         assert b'"number":1' in letter.body
         first, last = letter.first_failure.timestamp(), letter.last_failure.timestamp()
-        assert before - 0.001 <= first < last <= time.time()
+        assert before - 0.001 <= first <= last <= time.time()
         assert recorder.attempts == [1, 2]
 
     async def test_a_rejected_event_is_a_dead_letter_at_once(self, stage: Stage) -> None:
@@ -71,7 +71,8 @@ class DeadLettersKept(Scenarios):
         assert await stage.sender.dead_letters("first", stage.topic).replay(*ids) == 1
         await rejecting.see(1)
         await stage.fence(other)
-        assert (rejecting.attempts, [each.context.id for each in rejecting.begun]) == ([1, 1], [*ids, *ids])
+        runs = [(each.context.id, each.context.attempt) for each in rejecting.begun if each.number == 1]
+        assert runs == [(ids[0], 1), (ids[0], 1)]
         assert other.numbers.count(1) == 1
         assert await stage.sender.dead_letters("first", stage.topic).list() == []
 

@@ -100,7 +100,7 @@ class Sending(Scenarios):
 
 def _sealed(number: int, *, headers: dict[str, str] | None = None, body: bytes | None = None) -> Envelope:
     """An envelope made in advance; what `seal` would refuse is put in afterwards."""
-    good = seal(Noted(number), codec=JsonCodec(), source="conformance", id=f"sealed-{number}", time=0.0, key=KEY)
+    good = seal(Noted(number), codec=JsonCodec(), source="conformance", id=f"sealed-{number}", time=1.0, key=KEY)
     return Envelope(
         good.id, good.type, good.version, good.source, good.sent, body or good.body, good.key, headers=headers or {}
     )

@@ -73,6 +73,7 @@ class Engine:
     async def drain(self, seconds: float) -> None:
         """Give back what has not begun, wait for what runs, cancel it after `seconds`; then everything is settled."""
         self._stopping = True
+        self._surroundings.deadlines.forget(self)
         intake = self._intake
         if intake is not None:
             await self._stop(intake)

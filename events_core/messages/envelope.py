@@ -251,22 +251,30 @@ def _senders_own(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 class _Stamps:
-    """RFC 3339 in UTC and milliseconds. Most events of a second come one after another: it is written out once."""
+    """RFC 3339 in UTC and milliseconds. Most events come close together: what two have in common is written once."""
 
-    __slots__ = ("_latest",)
+    __slots__ = ("_latest", "_second")
 
     def __init__(self) -> None:
-        # One value, so that threads never see one half of it.
+        # One value each, so that threads never see one half of it.
         self._latest = (-1, "")
+        self._second = (-1, "")
 
     def text(self, seconds: float) -> str:
         """A time in seconds since the epoch, cut to milliseconds."""
         milliseconds = int(seconds * 1000)
+        latest, text = self._latest
+        if milliseconds != latest:
+            text = self._write(milliseconds)
+            self._latest = (milliseconds, text)
+        return text
+
+    def _write(self, milliseconds: int) -> str:
         second = milliseconds // 1000
-        latest, prefix = self._latest
+        latest, prefix = self._second
         if second != latest:
             prefix = _rfc3339(second)[:-1]
-            self._latest = (second, prefix)
+            self._second = (second, prefix)
         return prefix + _FRACTIONS[milliseconds - second * 1000]
 
 

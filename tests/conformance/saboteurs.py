@@ -1,0 +1,260 @@
+"""Transports that break one promise each, and the test of the suite that is meant to notice.
+
+Not collected with the other tests: `test_saboteurs.py` runs this file by its name.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import ClassVar, Final
+
+import pytest
+
+from events_core.conformance import Connect, TransportConformance
+from events_core.errors import EventsError
+from events_core.memory import InMemoryBroker, InMemoryTransport
+from events_core.ports import (
+    Capabilities,
+    Delivery,
+    Feed,
+    Notify,
+    Settled,
+    Settlement,
+    Source,
+    Subscription,
+    Topic,
+    Verdict,
+    Wire,
+)
+
+SHORT: Final = 0.05
+LONG: Final = 0.2
+
+
+class Sabotage:
+    """Nothing wrong yet. One instance for all processes of a test."""
+
+    caught_by: ClassVar[str]
+    only_there: ClassVar[bool] = False
+    """Where every use of the broker would show it, it acts only on the topic of the test that is meant to notice."""
+
+    def __init__(self) -> None:
+        self.seen = Counter[str]()
+
+    def concerns(self, topic: Topic) -> bool:
+        return not self.only_there or topic.name.startswith(self.caught_by[:100])
+
+    def publish(self, topic: Topic, wires: Sequence[Wire]) -> Iterable[Wire]:
+        return wires
+
+    async def hand_over(self, feed: Feed, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        return deliveries
+
+    def settle(self, settlement: Settlement) -> Settlement:
+        return settlement
+
+
+class SabotagedFeed:
+    def __init__(self, feed: Feed, sabotage: Sabotage) -> None:
+        self._feed = feed
+        self._sabotage = sabotage
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        while deliveries := await self._feed.receive(limit):
+            if handed_over := await self._sabotage.hand_over(self._feed, deliveries):
+                return handed_over
+        return ()
+
+    async def settle(self, batch: Sequence[Settlement]) -> Sequence[Settled]:
+        return await self._feed.settle([self._sabotage.settle(each) for each in batch])
+
+    async def lag(self) -> int | None:
+        return await self._feed.lag()
+
+    async def stop(self) -> None:
+        await self._feed.stop()
+
+
+class SabotagedTransport:
+    def __init__(self, broker: InMemoryBroker, sabotage: Sabotage) -> None:
+        self._transport = InMemoryTransport(broker)
+        self._sabotage = sabotage
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._transport.capabilities
+
+    async def open(self, notify: Notify) -> None:
+        await self._transport.open(notify)
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def publish(self, topic: Topic, batch: Sequence[Wire]) -> Sequence[EventsError | None]:
+        results = await self._transport.publish(topic, [*self._sabotage.publish(topic, batch)])
+        return [*results, *[None] * len(batch)][: len(batch)]
+
+    async def subscribe(self, subscription: Subscription) -> Feed:
+        feed = await self._transport.subscribe(subscription)
+        sabotaged = subscription.source is Source.EVENTS and self._sabotage.concerns(subscription.topic)
+        return SabotagedFeed(feed, self._sabotage) if sabotaged else feed
+
+    async def remove(
+        self, subscription: Subscription, *, types: frozenset[str] | None = None, force: bool = False
+    ) -> None:
+        await self._transport.remove(subscription, types=types, force=force)
+
+
+class AcceptsEarly(Sabotage):
+    """What was handed over is gone, whether or not it is ever handled."""
+
+    caught_by = "test_a_delivery_that_its_process_did_not_survive_counts_no_attempt"
+    only_there = True
+
+    async def hand_over(self, feed: Feed, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        await feed.settle([Settlement(each, Verdict.ACCEPT) for each in deliveries])
+        return deliveries
+
+
+class LosesOne(Sabotage):
+    """One event of a topic, the 150th, is answered and not stored."""
+
+    caught_by = "test_every_one_of_many_sends_at_once_is_answered_and_arrives"
+
+    def publish(self, topic: Topic, wires: Sequence[Wire]) -> Iterable[Wire]:
+        for wire in wires:
+            self.seen[topic.name] += 1
+            if self.seen[topic.name] != 150:
+                yield wire
+
+
+class ForgetsTheAttempt(Sabotage):
+    """The third attempt is not known as such."""
+
+    caught_by = "test_retries_are_counted_and_never_early"
+
+    def settle(self, settlement: Settlement) -> Settlement:
+        headers = settlement.headers or {}
+        if settlement.verdict is Verdict.RETRY and headers.get("events-attempt") == "3":
+            return replace(settlement, headers={n: v for n, v in headers.items() if n != "events-attempt"})
+        return settlement
+
+
+class RetriesEarly(Sabotage):
+    """The first step of the ladder is no step."""
+
+    caught_by = "test_retries_are_counted_and_never_early"
+
+    def settle(self, settlement: Settlement) -> Settlement:
+        return replace(settlement, delay=0.0) if settlement.delay == SHORT else settlement
+
+
+class DeliversTwice(Sabotage):
+    """One event of a topic, the 30th, comes twice in calm."""
+
+    caught_by = "test_processes_of_one_consumer_share_its_events_and_none_is_handled_twice_in_calm"
+
+    def publish(self, topic: Topic, wires: Sequence[Wire]) -> Iterable[Wire]:
+        for wire in wires:
+            self.seen[topic.name] += 1
+            yield wire
+            if self.seen[topic.name] == 30:
+                yield wire
+
+
+class LeaksADelivery(Sabotage):
+    """One delivery that is given back, the 15th, is never handed out again."""
+
+    caught_by = "test_what_has_not_begun_goes_to_another_process_soon_and_uses_no_attempt"
+
+    def settle(self, settlement: Settlement) -> Settlement:
+        if settlement.verdict is Verdict.RELEASE:
+            self.seen["released"] += 1
+            if self.seen["released"] == 15:
+                return replace(settlement, verdict=Verdict.ACCEPT)
+        return settlement
+
+
+class ConvictsANeighbour(Sabotage):
+    """Everything under suspicion is charged with all there is."""
+
+    caught_by = "test_an_event_that_keeps_ending_its_process_is_dead_lettered_and_its_neighbours_are_handled"
+
+    async def hand_over(self, feed: Feed, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        return [replace(each, starts=100) if "events-suspect" in each.wire.headers else each for each in deliveries]
+
+
+class SkipsAnUnknownVersion(Sabotage):
+    """An event of version 2 is taken for handled."""
+
+    caught_by = "test_an_unknown_version_waits_for_a_newer_process"
+
+    async def hand_over(self, feed: Feed, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        skipped = [each for each in deliveries if each.wire.headers.get("eventversion") == "2"]
+        await feed.settle([Settlement(each, Verdict.ACCEPT) for each in skipped])
+        return [each for each in deliveries if each not in skipped]
+
+
+SABOTEURS: Final = (
+    AcceptsEarly,
+    LosesOne,
+    ForgetsTheAttempt,
+    RetriesEarly,
+    DeliversTwice,
+    LeaksADelivery,
+    ConvictsANeighbour,
+    SkipsAnUnknownVersion,
+)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """One event loop is enough to see the suite at work."""
+    return "asyncio"
+
+
+class Sabotaged(TransportConformance):
+    patience = 1.0
+    delays = (SHORT, LONG)
+    sabotage: ClassVar[type[Sabotage]] = Sabotage
+
+    @pytest.fixture
+    def connect(self) -> Connect:
+        broker, sabotage = InMemoryBroker(), self.sabotage()
+        return lambda: SabotagedTransport(broker, sabotage)
+
+
+class TestNoSabotage(Sabotaged):
+    """Wrapping alone breaks nothing."""
+
+
+class TestAcceptsEarly(Sabotaged):
+    sabotage = AcceptsEarly
+
+
+class TestLosesOne(Sabotaged):
+    sabotage = LosesOne
+
+
+class TestForgetsTheAttempt(Sabotaged):
+    sabotage = ForgetsTheAttempt
+
+
+class TestRetriesEarly(Sabotaged):
+    sabotage = RetriesEarly
+
+
+class TestDeliversTwice(Sabotaged):
+    sabotage = DeliversTwice
+
+
+class TestLeaksADelivery(Sabotaged):
+    sabotage = LeaksADelivery
+
+
+class TestConvictsANeighbour(Sabotaged):
+    sabotage = ConvictsANeighbour
+
+
+class TestSkipsAnUnknownVersion(Sabotaged):
+    sabotage = SkipsAnUnknownVersion
