@@ -117,7 +117,7 @@ class Stage:
         """Ask again and again for what nobody is told of."""
         try:
             async with asyncio.timeout(self.patience):
-                while not await condition():
+                while not await condition():  # noqa: ASYNC110 a broker sets no asyncio.Event
                     await asyncio.sleep(_LOOK_AGAIN)
         except TimeoutError:
             raise AssertionError(f"not {wanted} within {self.patience} s") from None

@@ -30,7 +30,11 @@ Notify = Callable[[Revoked | Alert], None]
 
 
 class Feed(Protocol):
-    """One incarnation of a subscription in one process. Dead after `ConnectionLost`: the core subscribes anew."""
+    """One incarnation of a subscription in one process.
+
+    Dead after `ConnectionLost`, whichever member raised it; `receive` raises it too, also when it is already waiting. The
+    core then subscribes anew.
+    """
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         """Wait for 1 to `limit` deliveries of wanted types; a message whose type cannot be told is handed over too.

@@ -1,9 +1,12 @@
 """The values that cross the port between the core and an adapter."""
 
+import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
+
+from events_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from events_core.ports.transport import Feed
@@ -24,8 +27,20 @@ __all__ = [
     "Wire",
 ]
 
+_TOPIC_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,150}")
+# A broker names what belongs to a subscription `<consumer>.<topic>` and one of these.
+_RESERVED: Final = re.compile(r"\.(dead|retry|wait)(\.\d+)?$")
+
 MAX_EVENT_BYTES: Final = 900 * 1024
 """An encoded event is at most this long, so that it fits every broker with its default settings."""
+
+
+def _check_topic_name(name: object) -> None:
+    if not isinstance(name, str) or not _TOPIC_NAME.fullmatch(name):
+        raise ConfigurationError(f"a topic name is 1 to 150 of the characters A-Z a-z 0-9 _ . -, not {name!r}")
+    if _RESERVED.search(name):
+        advice = "choose a name that does not end in .dead, .retry or .wait, nor in one of these and a number"
+        raise ConfigurationError(f"{name!r} could be taken for an object of another subscription; {advice}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +54,13 @@ class Topic:
     name: str
     partitions: int | None = field(default=None, kw_only=True)
     retention: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_topic_name(self.name)
+        if self.partitions is not None and self.partitions < 1:
+            raise ConfigurationError(f"partitions is at least 1, not {self.partitions}")
+        if self.retention is not None and self.retention <= 0:
+            raise ConfigurationError(f"retention is in seconds, above 0, not {self.retention}")
 
 
 class Source(Enum):

@@ -96,7 +96,7 @@ class TestBus(IntegrationEventBus):
         if result is not None:
             raise result
 
-    async def send(  # noqa: PLR0913 one event's metadata, by keyword
+    async def send(
         self,
         topic: Topic,
         event: IntegrationEvent,

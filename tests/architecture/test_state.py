@@ -18,7 +18,7 @@ from tests.architecture.source import module_names, modules
 
 REGISTRY = "ContractRegistry"
 # Attributes that abstract classes and named tuples get from Python itself.
-MADE_BY_PYTHON = ("_abc_", "_field_defaults")
+MADE_BY_PYTHON = ("_abc_", "_field_defaults", "pytestmark")
 
 
 def is_ours(cls: type) -> bool:
