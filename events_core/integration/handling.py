@@ -215,12 +215,13 @@ class Handling:
         return Settlement(delivery, Verdict.DEAD_LETTER, headers=letter)
 
     def _context(self, envelope: Envelope, attempt: int) -> Context:
+        time = envelope.time
         return Context(
             id=envelope.id,
             type=envelope.type,
             version=envelope.version,
             source=envelope.source,
-            time=datetime.fromtimestamp(envelope.time, UTC) if envelope.time else None,
+            time=datetime.fromtimestamp(time, UTC) if time else None,
             key=envelope.key,
             attempt=attempt,
             correlation_id=envelope.correlation_id or envelope.id,

@@ -28,7 +28,7 @@ from events_core.ports import (
 )
 
 SHORT: Final = 0.05
-LONG: Final = 0.15
+LONG: Final = 0.12
 
 
 class Sabotage:
@@ -214,7 +214,7 @@ def anyio_backend() -> str:
 
 
 class Sabotaged(TransportConformance):
-    patience = 1.5
+    patience = 1.0
     delays = (SHORT, LONG)
     sabotage: ClassVar[type[Sabotage]] = Sabotage
 
