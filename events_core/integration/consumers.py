@@ -48,7 +48,7 @@ class Handler:
     @classmethod
     def of(cls, call: Callable[..., Any]) -> "Handler":
         """Read a callable's signature; what cannot be called is a `ConfigurationError`."""
-        name = f"{call.__module__}.{getattr(call, '__qualname__', type(call).__qualname__)}"
+        name = f"{getattr(call, '__module__', type(call).__module__)}.{getattr(call, '__qualname__', type(call).__qualname__)}"
         first, *others = _parameters(name, call)
         if first.kind not in cls.allowed:
             raise ConfigurationError(f"the handler {name} takes the event first, by position")

@@ -55,10 +55,9 @@ class Envelope(msgspec.Struct, frozen=True):
     def time(self) -> float:
         """When it was sent, in seconds since the epoch; 0.0 if a stranger did not say so in RFC 3339."""
         try:
-            moment = _from_text(self.sent)
+            return _timestamp(self.sent)
         except ValueError:
             return 0.0
-        return moment.timestamp() if moment.tzinfo else moment.replace(tzinfo=UTC).timestamp()
 
     def _brief(self) -> str:
         return f"<Envelope {self.id} {self.type} version {self.version}, {len(self.body)} bytes>"
@@ -178,8 +177,11 @@ def check_envelope(envelope: Envelope) -> None:
     ):
         if value is not None:
             check_attribute(name, value)
-    if envelope.sent and not envelope.time:
-        raise InvalidHeaders(f"the event's time is {envelope.sent!r:.80}; write it as in 2026-11-21T12:00:00.000Z")
+    try:
+        _timestamp(envelope.sent or "1970-01-01")
+    except ValueError:
+        advice = "write it as in 2026-11-21T12:00:00.000Z"
+        raise InvalidHeaders(f"the event's time is {envelope.sent!r:.80}; {advice}") from None
     check_headers(envelope.headers)
 
 
@@ -276,6 +278,11 @@ class _Stamps:
             prefix = _rfc3339(second)[:-1]
             self._second = (second, prefix)
         return prefix + _FRACTIONS[milliseconds - second * 1000]
+
+
+def _timestamp(text: str) -> float:
+    moment = _from_text(text)
+    return moment.timestamp() if moment.tzinfo else moment.replace(tzinfo=UTC).timestamp()
 
 
 def _rfc3339(seconds: float) -> str:

@@ -258,3 +258,7 @@ def test_later_changes_to_the_callers_headers_do_not_reach_the_envelope() -> Non
 
 def test_what_an_envelope_carries_does_not_show_in_its_description() -> None:
     assert "secret" not in repr(sealed(Paid(account="secret"), headers={"token": "secret"}))
+
+
+def test_an_envelope_stamped_at_the_epoch_may_travel() -> None:
+    check_envelope(sealed(time=0.0))
