@@ -1,5 +1,6 @@
 """The bus's own headers: what travels with an event through retries, dead letters and replays."""
 
+import math
 import traceback
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -46,6 +47,8 @@ _REPLAYED_WITHOUT: Final = frozenset({
 })  # fmt: skip
 _TRACEBACK_BYTES: Final = 8 * 1024
 _ERROR_BYTES: Final = 1024
+_FLOAT_NOISE: Final = 0.001
+"""Milliseconds: seconds since the epoch, as a float, are no more exact than this."""
 
 
 def number(headers: Mapping[str, str], name: str, default: int) -> int:
@@ -57,8 +60,8 @@ def number(headers: Mapping[str, str], name: str, default: int) -> int:
 
 
 def milliseconds(seconds: float) -> str:
-    """A moment as brokers carry it: a whole number of milliseconds since the epoch."""
-    return str(int(seconds * 1000))
+    """A moment as brokers carry it: a whole number of milliseconds since the epoch, rounded up so as not to be early."""
+    return str(math.ceil(seconds * 1000 - _FLOAT_NOISE))
 
 
 def failure_headers(error: Exception) -> dict[str, str]:

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from enum import Enum
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Final, Literal, Self, TypedDict, Unpack
 
 from events_core.clock import Clock, SystemClock
@@ -44,6 +44,7 @@ from events_core.ports import Alert, AlertKind, Revoked, Subscription, Topic, Tr
 __all__ = ["BusOptions", "IntegrationEventBus"]
 
 _TRACEPARENT: Final = "traceparent"
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _LAST_SENDS: Final = 5.0
 """Seconds at shutdown in which sends on their way may still be answered."""
 
@@ -160,25 +161,26 @@ class IntegrationEventBus:
         await self.shutdown()
 
     async def run(self, deadline: float = 30.0) -> None:
-        """Start up, work until SIGTERM or SIGINT, drain for up to `deadline` seconds. A second signal ends the process."""
+        """Start up, work until SIGTERM or SIGINT, drain for up to `deadline` seconds; to be called in the main thread.
+
+        A second signal ends the process at once, also when a handler blocks the event loop.
+        """
         loop = asyncio.get_running_loop()
         asked = asyncio.Event()
 
-        def stop(number: signal.Signals) -> None:
-            if asked.is_set():
-                signal.signal(number, signal.SIG_DFL)
-                os.kill(os.getpid(), number)
-            asked.set()
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            for each in _SIGNALS:
+                signal.signal(each, signal.SIG_DFL)
+            loop.call_soon_threadsafe(asked.set)
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop, number)
+        before = {number: signal.signal(number, stop) for number in _SIGNALS}
         try:
             await self.startup()
             await asked.wait()
             await self.shutdown(deadline)
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     async def register(self, registration: Registration) -> None:
         """Add a registration; on a running bus, return when every event sent from now on is seen.

@@ -25,6 +25,8 @@ from events_core.ports import Delivery, Settlement, Verdict
 __all__ = ["Handling", "Run"]
 
 _A_DAY: Final = 24 * 60 * 60.0
+_FLOAT_NOISE: Final = 1e-6
+"""Seconds: a float of seconds since the epoch is no more exact than this."""
 
 
 class Run:
@@ -187,7 +189,7 @@ class Handling:
 
     def _too_early(self, delivery: Delivery) -> Settlement | None:
         due = attributes.number(delivery.wire.headers, attributes.NOT_BEFORE, 0) / 1000
-        if not due or (remaining := due - self._clock.time()) <= 0:
+        if not due or (remaining := due - self._clock.time()) < _FLOAT_NOISE:
             return None
         step = self._registration.retry.step_for(remaining)
         return Settlement(delivery, Verdict.RETRY, step, dict(delivery.wire.headers))

@@ -1,12 +1,21 @@
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 from anyio import from_thread
 
-from events_core import Context, EventHandlerConsumer, IntegrationEvent, Registration, Reject, RetryLater, RetryPolicy
+from events_core import (
+    Context,
+    EventHandlerConsumer,
+    IntegrationEvent,
+    Middleware,
+    Registration,
+    Reject,
+    RetryLater,
+    RetryPolicy,
+)
 from events_core.integration import Call
 from events_core.testing import TestBus
 from tests.unit.integration.scene import ORDERS, PAYMENTS, Paid, Placed, Recorder
@@ -17,7 +26,7 @@ ONCE = RetryPolicy(delays=())
 
 
 def of(*handlers: Callable[..., object], name: str = "shop") -> EventHandlerConsumer:
-    return EventHandlerConsumer(name, {Placed: handlers})  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    return EventHandlerConsumer(name, {Placed: handlers})
 
 
 class Old(IntegrationEvent):
@@ -161,7 +170,7 @@ async def test_of_several_failures_the_one_that_waits_longest_decides() -> None:
 async def test_middleware_stands_around_the_handlers_the_bus_outermost() -> None:
     told: list[str] = []
 
-    def teller(name: str) -> Callable[[IntegrationEvent, Context, Call], Awaitable[None]]:
+    def teller(name: str) -> Middleware:
         async def tell(event: IntegrationEvent, context: Context, call: Call) -> None:
             told.append(f"{name} before")
             await call()

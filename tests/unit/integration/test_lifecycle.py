@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,8 @@ def test_a_second_signal_ends_a_worker_that_drains() -> None:
     with worker("60") as process:
         while process.poll() is None:
             process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.1)
         output, _ = process.communicate(timeout=10)
     assert (output, process.returncode) == ("", -signal.SIGTERM)
 
@@ -76,12 +79,11 @@ async def test_starting_and_ending_twice_and_in_any_order_is_fine() -> None:
 
 async def test_a_bus_is_started_in_one_task_ended_in_another_and_starts_again() -> None:
     recorder = Recorder()
-    bus = InMemoryEventBus(source="s", registrations=[Registration(recorder, ORDERS)])
+    bus = TestBus(Registration(recorder, ORDERS))
     for number in (1, 2):
         await asyncio.create_task(bus.startup())
         await bus.send(ORDERS, Placed(order=str(number)))
-        while len(recorder.got) < number:
-            await asyncio.sleep(0)
+        await bus.idle()
         await asyncio.create_task(bus.shutdown())
     assert recorder.got == [Placed(order="1"), Placed(order="2")]
 

@@ -46,9 +46,7 @@ def test_a_third_party_transport_gets_the_whole_url(monkeypatch: pytest.MonkeyPa
     assert urls == ["theirs://host/path"]
 
 
-def test_no_password_shows_in_errors_or_logs(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_password_shows_in_errors_or_logs(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     install(monkeypatch, Point("broken", without_its_package))
     caplog.set_level(logging.DEBUG)
     expected: list[tuple[str, type[EventsError], str]] = [

@@ -90,7 +90,12 @@ def asks_for_more(event: Placed, context: Context, database: object) -> None: ..
 
 @pytest.mark.parametrize(
     ("handler", "advice"),
-    [(no_event, "first parameter"), (by_keyword, "by position"), (asks_for_more, "asks for database"), (3, "int cannot be a handler")],
+    [
+        (no_event, "first parameter"),
+        (by_keyword, "by position"),
+        (asks_for_more, "asks for database"),
+        (3, "int cannot be a handler"),
+    ],
 )
 def test_a_handler_that_could_not_be_called_is_refused(handler: Callable[..., None], advice: str) -> None:
     with pytest.raises(ConfigurationError, match=advice):

@@ -64,7 +64,7 @@ async def test_idle_says_in_time_what_still_runs() -> None:
 
     async with TestBus(Registration(Recorder(act=wait), ORDERS)) as bus:
         await bus.send(ORDERS, Placed(), id="stuck-1")
-        with pytest.raises(TimeoutError, match="recorder handles scene.placed stuck-1"):
+        with pytest.raises(TimeoutError, match=r"recorder handles scene\.placed stuck-1"):
             await bus.idle(timeout=0.02)
         released.set()
         await bus.idle()
