@@ -181,7 +181,7 @@ class UnknownDeadLetter(EventsError):
     """No dead letter of this subscription has one of these ids."""
 
     def __init__(self, ids: Collection[str]) -> None:
-        self.ids = tuple(ids)
+        self.ids: tuple[str, ...] = tuple(ids)
         super().__init__(f"no dead letter here has the id {', '.join(self.ids)}; list() shows those there are")
 
 

@@ -37,7 +37,7 @@ class Recorder(Consumer):
         self, name: str, *, patience: float, events: Iterable[type[IntegrationEvent]] = (Noted,), act: Act | None = None
     ) -> None:
         self.name = name
-        self.events = tuple(events)
+        self.events: Iterable[type[IntegrationEvent]] = tuple(events)
         self.begun: list[Handled] = []
         self.done: list[Handled] = []
         self._act = act

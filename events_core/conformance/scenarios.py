@@ -14,7 +14,7 @@ __all__ = ["Scenarios"]
 class Scenarios:
     """Settings and fixtures that the parts of the suite share."""
 
-    pytestmark: ClassVar = [pytest.mark.anyio]
+    pytestmark: ClassVar[list[pytest.MarkDecorator]] = [pytest.mark.anyio]
 
     patience: ClassVar[float] = 10.0
     """How many seconds a test waits for something that has to happen."""

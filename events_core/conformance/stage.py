@@ -45,13 +45,13 @@ class Stage:
     def __init__(self, connect: Connect, *, test: str, patience: float, delays: tuple[float, ...]) -> None:
         self.patience = patience
         self.delays = delays
-        self.retry = RetryPolicy(delays=delays)
+        self.retry: RetryPolicy = RetryPolicy(delays=delays)
         self._connect = connect
         self._test = test[:100]
         self._processes: list[Process] = []
         self._subscribed: set[tuple[str, Topic]] = set()
         self._fences = count(1_000_000)
-        self.topic = self.new_topic()
+        self.topic: Topic = self.new_topic()
         self._sender = self._unstarted()
 
     @property

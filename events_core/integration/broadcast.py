@@ -36,7 +36,7 @@ class Member:
     """One registration of a broadcast topic: its window, its workers, and retries within the process."""
 
     def __init__(self, registration: Registration, handling: Handling, surroundings: Surroundings) -> None:
-        self.registration = registration
+        self.registration: Registration = registration
         self._handling = handling
         self._surroundings = surroundings
         self._workers = Workers(

@@ -97,7 +97,7 @@ class IntegrationEventBus:
         self._sender = self._new_sender()
         self._subscriptions = Subscriptions(
             Surroundings(
-                transport,
+                transport=transport,
                 clock=self._clock,
                 deadlines=self._deadlines,
                 spawn=self._tasks.spawn,

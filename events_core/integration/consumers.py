@@ -43,7 +43,7 @@ class Handler:
     takes_context: bool
     is_async: bool
 
-    allowed: ClassVar = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    allowed: ClassVar[tuple[object, ...]] = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
     @classmethod
     def of(cls, call: Callable[..., Any]) -> "Handler":
@@ -69,7 +69,7 @@ class EventHandlerConsumer(Consumer):
         self, name: str, handlers: Mapping[type[IntegrationEvent], Iterable[Callable[..., Any]]] | None = None
     ) -> None:
         self.name = name
-        self.events = ()
+        self.events: Iterable[type[IntegrationEvent]] = ()
         self._handlers: dict[type[IntegrationEvent], tuple[Handler, ...]] = {}
         for event_type, calls in (handlers or {}).items():
             for call in calls:

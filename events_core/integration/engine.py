@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from events_core.clock import Clock
@@ -27,26 +28,22 @@ _CALM: Final = 10
 """So many deliveries above suspicion, one after the other, end solo mode."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the engines of a bus share."""
 
-    __slots__ = ("alerts", "clock", "deadlines", "spawn", "transport")
-
-    def __init__(
-        self, transport: Transport, *, clock: Clock, deadlines: Deadlines, spawn: Spawn, alerts: Alerts
-    ) -> None:
-        self.transport = transport
-        self.clock = clock
-        self.deadlines = deadlines
-        self.spawn = spawn
-        self.alerts = alerts
+    transport: Transport
+    clock: Clock
+    deadlines: Deadlines
+    spawn: Spawn
+    alerts: Alerts
 
 
 class Engine:
     """Runs one registration against its feed."""
 
     def __init__(self, registration: Registration, handling: Handling, surroundings: Surroundings) -> None:
-        self.registration = registration
+        self.registration: Registration = registration
         self._handling = handling
         self._surroundings = surroundings
         self._workers = Workers(

@@ -35,10 +35,10 @@ class Run:
     __slots__ = ("delivery", "expired", "since", "task", "thread")
 
     def __init__(self, delivery: Delivery, task: "asyncio.Task[object]", since: float) -> None:
-        self.delivery = delivery
-        self.task = task
-        self.since = since
-        self.expired = False
+        self.delivery: Delivery = delivery
+        self.task: asyncio.Task[object] = task
+        self.since: float = since
+        self.expired: bool = False
         self.thread: asyncio.Future[None] | None = None
         """Ends with a thread that nobody waits for any more: it keeps its slot until then."""
 

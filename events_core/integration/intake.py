@@ -32,10 +32,10 @@ class Intake:
         self._room: asyncio.Future[None] | None = None
         self._copies: GroupCommit[Settlement] = GroupCommit(self._write, spawn=spawn)
         self._others: GroupCommit[Settlement] = GroupCommit(self._write, spawn=spawn)
-        self.feed = feed
-        self.window = window
-        self.held = 0
-        self.lost = False
+        self.feed: Feed = feed
+        self.window: int = window
+        self.held: int = 0
+        self.lost: bool = False
 
     async def receive(self) -> Sequence[Delivery]:
         """The next deliveries, as soon as the window has room; empty once stopped. Raises `ConnectionLost`."""

@@ -26,9 +26,9 @@ class Job(Generic[Origin]):
     __slots__ = ("delivery", "origin", "since")
 
     def __init__(self, delivery: Delivery, origin: Origin, since: float) -> None:
-        self.delivery = delivery
-        self.origin = origin
-        self.since = since
+        self.delivery: Delivery = delivery
+        self.origin: Origin = origin
+        self.since: float = since
         """When it arrived, by the bus's monotonic clock."""
 
 
@@ -40,7 +40,7 @@ class Workers(Generic[Origin]):
     def __init__(
         self, limit: int, handle: Callable[[Job[Origin], Run], Awaitable[None]], *, clock: Clock, spawn: Spawn
     ) -> None:
-        self.limit = limit
+        self.limit: int = limit
         self._handle = handle
         self._clock = clock
         self._spawn = spawn

@@ -138,7 +138,7 @@ class InMemoryBroker:
     __slots__ = ("_alarm", "_codec", "_joined", "_sequence", "_topics", "capacity", "clock")
 
     def __init__(self, *, capacity: int = 10_000, clock: Clock | None = None) -> None:
-        self.capacity = capacity
+        self.capacity: int = capacity
         self.clock: Clock = clock or SystemClock()
         self._codec = JsonCodec()
         self._topics: dict[str, StoredTopic] = {}
