@@ -31,6 +31,7 @@ EventsError
     └── Reject                      raised by handlers: a dead letter, now
 """
 
+import math
 from collections.abc import Collection
 
 __all__ = [
@@ -197,6 +198,8 @@ class RetryLater(HandlingError):
     """Raised by a handler: try again after `after` seconds, rounded up to a step of the ladder."""
 
     def __init__(self, after: float, reason: str = "the handler asked for a later retry") -> None:
+        if not math.isfinite(after):
+            raise ConfigurationError(f"RetryLater takes a finite number of seconds, not {after}")
         self.after = after
         super().__init__(reason)
 

@@ -68,8 +68,8 @@ def failure_headers(error: Exception) -> dict[str, str]:
     """An error and where it was raised, cut to what a header may hold: the end of a traceback tells most."""
     text = "".join(traceback.format_exception(error))
     return {
-        ERROR: _head(f"{type(error).__name__}: {error}", _ERROR_BYTES),
-        TRACEBACK: text.encode()[-_TRACEBACK_BYTES:].decode(errors="ignore"),
+        ERROR: _head(f"{type(error).__name__}: {_words_of(error)}", _ERROR_BYTES),
+        TRACEBACK: _encoded(text)[-_TRACEBACK_BYTES:].decode(errors="ignore"),
     }
 
 
@@ -89,4 +89,16 @@ def without(headers: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
 
 
 def _head(text: str, size: int) -> str:
-    return text.encode()[:size].decode(errors="ignore")
+    return _encoded(text)[:size].decode(errors="ignore")
+
+
+def _encoded(text: str) -> bytes:
+    # Half a surrogate pair, as in an undecodable file name, is shown and not refused.
+    return text.encode(errors="backslashreplace")
+
+
+def _words_of(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 an error that cannot say what it is still ends in a dead letter
+        return "(its message could not be made)"

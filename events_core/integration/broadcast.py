@@ -50,7 +50,7 @@ class Member:
     def offer(self, delivery: Delivery) -> None:
         """Take it, drop it where the window is full, or pass over what this registration does not want."""
         named = delivery.wire.headers.get("type")
-        if named is not None and named not in self._handling.types:
+        if self._left or (named is not None and named not in self._handling.types):
             return
         if self._held >= self.registration.prefetch:
             self._missed += 1
@@ -60,6 +60,10 @@ class Member:
         self._held += 1
         self._last_received = self._surroundings.clock.monotonic()
         self._submit(delivery)
+
+    def is_handled_by(self, task: "asyncio.Task[object] | None") -> bool:
+        """Whether this task runs one of its handlers."""
+        return self._workers.are_run_by(task)
 
     def miss(self, detail: str) -> None:
         """The feed was gone for a while."""
@@ -88,7 +92,7 @@ class Member:
     async def _handle(self, job: Job[None], run: Run) -> None:
         try:
             settlement = await self._handling(job.delivery, run)
-        except asyncio.CancelledError:
+        except BaseException:
             self._held -= 1
             raise
         headers = settlement.headers or {}

@@ -68,6 +68,7 @@ class BusOptions(TypedDict, total=False):
 class _State(Enum):
     NEW = "new"
     RUNNING = "running"
+    DRAINING = "draining"
     CLOSED = "closed"
 
 
@@ -139,9 +140,11 @@ class IntegrationEventBus:
 
         Handlers that still run after `deadline` seconds are cancelled, and their deliveries go back.
         """
+        self._refuse_inside_handler("shutdown")
         async with self._turn:
             if self._state is not _State.RUNNING:
                 return
+            self._state = _State.DRAINING
             try:
                 await self._subscriptions.drain(deadline)
                 await self._sender.finish(_LAST_SENDS)
@@ -176,8 +179,10 @@ class IntegrationEventBus:
         before = {number: signal.signal(number, stop) for number in _SIGNALS}
         try:
             await self.startup()
-            await asked.wait()
-            await self.shutdown(deadline)
+            try:
+                await asked.wait()
+            finally:
+                await self.shutdown(deadline)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -189,17 +194,21 @@ class IntegrationEventBus:
             DuplicateRegistration: this process has this consumer on this topic.
             UnsupportedCapability: the broker cannot keep what the registration asks for.
         """
+        if self._state is _State.DRAINING:
+            raise BusClosed("the bus is shutting down; register before, or on the next start")
         self._subscriptions.add(registration)
-        if self._state is not _State.RUNNING:
-            return
-        try:
-            await self._subscriptions.start(registration, wait=not self._background)
-        except BaseException:
-            await self._subscriptions.remove(registration, 0)
-            raise
+        async with self._turn:
+            if self._state is not _State.RUNNING:
+                return
+            try:
+                await self._subscriptions.start(registration, wait=not self._background)
+            except BaseException:
+                await self._subscriptions.remove(registration, 0)
+                raise
 
     async def unregister(self, registration: Registration, deadline: float = 30.0) -> None:
         """Stop this process's consuming, and nothing else: the subscription and its backlog stay on the broker."""
+        self._refuse_inside_handler("unregister", registration)
         await self._subscriptions.remove(registration, deadline)
 
     async def delete_subscription(self, consumer: str, topic: Topic, *, force: bool = False) -> None:
@@ -343,6 +352,11 @@ class IntegrationEventBus:
 
     def _new_sender(self) -> Sender:
         return Sender(self._transport, clock=self._clock, deadlines=self._deadlines, spawn=self._tasks.spawn)
+
+    def _refuse_inside_handler(self, call: str, only: Registration | None = None) -> None:
+        if self._subscriptions.is_handled_by(asyncio.current_task(), only):
+            advice = f"it would wait for itself; start a task of its own: asyncio.create_task(bus.{call}(...))"
+            raise ConfigurationError(f"{call}() was awaited inside a handler, and waits for handlers: {advice}")
 
     def _check_running(self, event_id: str | None = None) -> None:
         if self._state is _State.NEW:

@@ -63,6 +63,10 @@ class Engine:
         self._intake = await self._subscribe()
         self.start_in_background()
 
+    def is_handled_by(self, task: "asyncio.Task[object] | None") -> bool:
+        """Whether this task runs one of its handlers."""
+        return self._workers.are_run_by(task)
+
     def start_in_background(self) -> None:
         """Consume, subscribing as soon as there is a connection."""
         self._supervisor = self._surroundings.spawn(self._supervise(), f"subscription {self.registration.name}")
@@ -119,8 +123,7 @@ class Engine:
         backoff = Backoff(self._surroundings.clock)
         while not self._stopping:
             try:
-                intake = self._intake or await self._subscribe()
-                self._intake = intake
+                intake = self._intake = self._intake or await self._subscribe()
                 backoff.reset()
                 await self._consume(intake)
             except ConnectionLost as error:
@@ -143,6 +146,10 @@ class Engine:
                 earliest=registration.start == "earliest",
             )
         )
+        if self._stopping:
+            # It was drained meanwhile: nobody would settle what this feed hands out.
+            await feed.stop()
+            raise ConnectionLost("the registration was drained")
         return Intake(
             registration.name,
             feed,
@@ -167,8 +174,9 @@ class Engine:
             if self._solo and self._calm >= _CALM and not self._stopping:
                 await self._change_mode(intake, (), solo=False)
         if not self._stopping:
-            await self._workers.idle()
-            await intake.settled()
+            if not intake.lost:
+                await self._workers.idle()
+                await intake.settled()
             self._intake = None
 
     def _take(self, intake: Intake, deliveries: Sequence[Delivery]) -> None:
@@ -198,7 +206,6 @@ class Engine:
         """Give back what has not begun, and let the feed end: the next one has the other window."""
         self._solo = solo
         self._calm = 0
-        self._workers.limit = 1 if solo else self.registration.concurrency
         intake.release(deliveries)
         await self._stop(intake)
 
@@ -218,7 +225,7 @@ class Engine:
     async def _handle(self, job: Job[Intake], run: Run) -> None:
         try:
             settlement = await self._handling(job.delivery, run)
-        except asyncio.CancelledError:
+        except BaseException:
             job.origin.settle(Settlement(job.delivery, Verdict.RELEASE))
             raise
         job.origin.settle(settlement)

@@ -79,8 +79,12 @@ class Handling:
 
     async def __call__(self, delivery: Delivery, run: Run) -> Settlement:
         """Decide what becomes of a delivery."""
-        read = self._too_early(delivery) or self._read(delivery)
-        return read if isinstance(read, Settlement) else await self._handle(delivery, *read, run)
+        try:
+            read = self._too_early(delivery) or self._read(delivery)
+            return read if isinstance(read, Settlement) else await self._handle(delivery, *read, run)
+        except Exception as error:  # noqa: BLE001 a delivery that nobody settles would hold its place for ever
+            headers = {"id": delivery.origin, **delivery.wire.headers}
+            return self._give_up(delivery, headers, "the bus could not settle it", error)
 
     def _read(self, delivery: Delivery) -> tuple[Envelope, IntegrationEvent] | Settlement:
         """The event, or what becomes of a delivery that holds none for this consumer."""
@@ -253,8 +257,11 @@ async def _invoke(handler: Handler, event: IntegrationEvent, context: Context, r
 async def _in_thread(call: Callable[[], object], run: Run) -> object:
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
+    begun = False
 
     def work() -> object:
+        nonlocal begun
+        begun = True
         try:
             return call()
         finally:
@@ -264,7 +271,7 @@ async def _in_thread(call: Callable[[], object], run: Run) -> object:
     try:
         return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=CapacityLimiter(math.inf))
     except asyncio.CancelledError:
-        run.thread = ended
+        run.thread = ended if begun else None
         raise
 
 

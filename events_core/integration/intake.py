@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from events_core.clock import Clock
-from events_core.errors import ConnectionLost
+from events_core.errors import ConnectionLost, EventsError
 from events_core.integration.alerts import Alerts
 from events_core.integration.backoff import Backoff
 from events_core.integration.group_commit import GroupCommit
@@ -80,6 +81,8 @@ class Intake:
         except Exception as error:  # noqa: BLE001 a broken adapter must not stop the subscription silently
             self._alerts.report(AlertKind.REFUSED, self._name, f"settling failed: {type(error).__name__}")
             self.lose()
+            with suppress(EventsError):
+                await self.feed.stop()
             return ()
         again = [each for each, result in zip(batch, results, strict=True) if result is Settled.AGAIN]
         self.held -= len(batch) - len(again)

@@ -17,7 +17,7 @@ __all__ = ["Subscriptions"]
 class Subscriptions:
     """The registrations of a bus by name; on a running bus each has an engine, or is a member of its topic's hub."""
 
-    __slots__ = ("_engines", "_handling", "_handlings", "_hubs", "_registrations", "_surroundings", "_turn")
+    __slots__ = ("_engines", "_handling", "_handlings", "_hubs", "_leaving", "_registrations", "_surroundings", "_turn")
 
     def __init__(self, surroundings: Surroundings, handling: Callable[[Registration], Handling]) -> None:
         self._surroundings = surroundings
@@ -26,6 +26,7 @@ class Subscriptions:
         self._handlings: dict[str, Handling] = {}
         self._engines: dict[str, Engine] = {}
         self._hubs: dict[str, Hub] = {}
+        self._leaving: dict[str, asyncio.Future[None]] = {}
         self._turn = asyncio.Lock()
 
     @property
@@ -52,27 +53,41 @@ class Subscriptions:
             registration.check(capabilities)
 
     async def start(self, registration: Registration, *, wait: bool) -> None:
-        """Consume; with `wait`, return when everything sent from now on is seen."""
-        handling = self._handlings[registration.name]
+        """Consume; with `wait`, return when everything sent from now on is seen. One that was removed is left alone."""
+        name = registration.name
+        if self._registrations.get(name) is not registration or name in self._engines:
+            return
+        handling = self._handlings[name]
         if registration.broadcast:
             await self._join(Member(registration, handling, self._surroundings), wait=wait)
             return
-        engine = self._engines[registration.name] = Engine(registration, handling, self._surroundings)
+        engine = self._engines[name] = Engine(registration, handling, self._surroundings)
         if wait:
             await engine.start()
         else:
             engine.start_in_background()
 
     async def remove(self, registration: Registration, seconds: float) -> None:
-        """Drain it for up to so many seconds, and forget it."""
-        if self._registrations.get(registration.name) is not registration:
+        """Drain it for up to so many seconds, and forget it; a second caller waits for the first."""
+        name = registration.name
+        if self._registrations.get(name) is not registration:
             return
-        if (engine := self._engines.pop(registration.name, None)) is not None:
-            await engine.drain(seconds)
-        elif registration.broadcast:
+        if (leaving := self._leaving.get(name)) is not None:
+            await asyncio.wait([leaving])
+            return
+        left = self._leaving[name] = asyncio.get_running_loop().create_future()
+        try:
             await self._leave(registration, seconds)
-        self._registrations.pop(registration.name, None)
-        self._handlings.pop(registration.name, None)
+        finally:
+            self._engines.pop(name, None)
+            del self._leaving[name], self._registrations[name], self._handlings[name]
+            left.set_result(None)
+
+    def is_handled_by(self, task: "asyncio.Task[object] | None", only: Registration | None = None) -> bool:
+        """Whether this task runs a handler, of any registration or of one."""
+        members = {name: member for hub in self._hubs.values() for name, member in hub.members.items()}
+        running: dict[str, Engine | Member] = {**self._engines, **members}
+        return any(each.is_handled_by(task) for name, each in running.items() if only is None or only.name == name)
 
     async def drain(self, seconds: float) -> None:
         """Drain all at once."""
@@ -108,16 +123,17 @@ class Subscriptions:
                 else:
                     hub.start_in_background()
                 self._hubs[topic.name] = hub
-            hub.members[member.registration.name] = member
+            hub.members.setdefault(member.registration.name, member)
 
     async def _leave(self, registration: Registration, seconds: float) -> None:
+        if (engine := self._engines.get(registration.name)) is not None:
+            await engine.drain(seconds)
+        hub = self._hubs.get(registration.topic.name)
+        if hub is None or (member := hub.members.get(registration.name)) is None:
+            return
+        await member.drain(seconds)
         async with self._turn:
-            hub = self._hubs.get(registration.topic.name)
-            if hub is None:
-                return
-            member = hub.members.pop(registration.name, None)
-            if not hub.members:
+            hub.members.pop(registration.name, None)
+            if not hub.members and self._hubs.get(registration.topic.name) is hub:
                 del self._hubs[registration.topic.name]
                 await hub.stop()
-        if member is not None:
-            await member.drain(seconds)

@@ -60,7 +60,12 @@ class Workers(Generic[Origin]):
         """Take out those that have not begun."""
         withdrawn = [job for job in self.waiting if unwanted(job)]
         self.waiting = deque(job for job in self.waiting if not unwanted(job))
+        self._wake()
         return withdrawn
+
+    def are_run_by(self, task: "asyncio.Task[object] | None") -> bool:
+        """Whether this task handles one of the jobs."""
+        return any(run.task is task for run in self.running)
 
     async def finish(self, seconds: float) -> None:
         """Return when nothing runs; what still runs after `seconds` is cancelled."""
@@ -81,8 +86,8 @@ class Workers(Generic[Origin]):
             _log.error("handlers go on although they were cancelled: %s", names)
 
     async def idle(self) -> None:
-        """Return when nothing runs."""
-        if self._active:
+        """Return when nothing waits or runs; a thread that nobody waits for any more does not count."""
+        if self.running or self.waiting:
             idle = asyncio.get_running_loop().create_future()
             self._idle.append(idle)
             await idle
@@ -100,14 +105,14 @@ class Workers(Generic[Origin]):
                     await self._handle(job, run)
                 finally:
                     del self.running[run]
+                    self._wake()
                 if run.thread is not None:
                     await run.thread
         finally:
             self._active -= 1
-            self._wake()
 
     def _wake(self) -> None:
-        if self._active:
+        if self.running or self.waiting:
             return
         for idle in self._idle:
             if not idle.done():

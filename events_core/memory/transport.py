@@ -78,6 +78,7 @@ class InMemoryTransport:
             return
         if types is not None:
             stored.types -= types
+            stored.left.set()
             return
         if (backlog := stored.stored + len(stored.dead)) and not force:
             message = f"{subscription.consumer}.{subscription.topic.name} still holds {backlog} events; handle or force"
