@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -23,13 +24,14 @@ def shipped_packages() -> list[str]:
     return [Path(path).name for path in paths]
 
 
-def module_names() -> list[str]:
+@cache
+def module_names() -> tuple[str, ...]:
     """Every module that ships, by its full name; scripts that run on import are left out."""
     names = shipped_packages()
     for package in shipped_packages():
         path = importlib.import_module(package).__path__
         names += [found.name for found in pkgutil.walk_packages(path, f"{package}.")]
-    return [name for name in names if not name.endswith("__main__")]
+    return tuple(name for name in names if not name.endswith("__main__"))
 
 
 def modules() -> Iterator[ModuleType]:
