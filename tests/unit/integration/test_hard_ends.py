@@ -153,3 +153,22 @@ async def test_a_cancelled_worker_drains() -> None:
     await asyncio.wait([running])
     assert running.cancelled()
     assert not (await bus.health()).ready
+
+
+async def test_an_event_that_is_a_dead_letter_twice_is_listed_and_replayed_once() -> None:
+    async def fail(event: IntegrationEvent, context: Context) -> None:
+        if len(recorder.got) <= len(copies):
+            raise OSError("down")
+
+    copies = ("first", "second")
+    recorder = Recorder(act=fail)
+    async with TestBus(Registration(recorder, ORDERS, concurrency=1, retry=ONCE)) as bus:
+        for _ in copies:
+            await bus.send(ORDERS, Placed(), id="twice")
+        await bus.idle()
+        letters = bus.dead_letters("recorder", ORDERS)
+        assert [letter.id for letter in await letters.list()] == ["twice"]
+        assert await letters.replay("twice") == 1
+        await bus.idle()
+        assert list(await letters.list()) == []
+    assert len(recorder.got) == len(copies) + 1
