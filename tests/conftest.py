@@ -68,7 +68,8 @@ def count(reporter: TerminalReporter) -> dict[str, Tally]:
     tallies = {broker.name: Tally() for broker in BROKERS}
     for outcome in (*RAN, *DID_NOT_RUN):
         for report in reporter.stats.get(outcome, []):
-            for name in [value for key, value in report.user_properties if key == "broker"]:
+            # A module that could not be imported is among the errors, and has no properties.
+            for name in [value for key, value in getattr(report, "user_properties", ()) if key == "broker"]:
                 tallies[name].outcomes[outcome] += 1
                 if outcome == "skipped":
                     tallies[name].skip_reasons[skip_reason(report)] += 1

@@ -8,7 +8,7 @@ from events_core.conformance.events import Noted
 from events_core.conformance.scenarios import Scenarios
 from events_core.conformance.stage import KEY, Stage
 from events_core.errors import BusClosed, EventTooLarge, InvalidHeaders, NotStarted
-from events_core.messages import Envelope, JsonCodec, seal
+from events_core.messages import Envelope, JsonCodec, Sealer
 from events_core.ports import MAX_EVENT_BYTES
 
 __all__ = ["Sending"]
@@ -100,7 +100,7 @@ class Sending(Scenarios):
 
 def _sealed(number: int, *, headers: dict[str, str] | None = None, body: bytes | None = None) -> Envelope:
     """An envelope made in advance; what `seal` would refuse is put in afterwards."""
-    good = seal(Noted(number), codec=JsonCodec(), source="conformance", id=f"sealed-{number}", time=1.0, key=KEY)
+    good = Sealer(JsonCodec(), "conformance").seal(Noted(number), id=f"sealed-{number}", time=1.0, key=KEY)
     return Envelope(
         good.id, good.type, good.version, good.source, good.sent, body or good.body, good.key, headers=headers or {}
     )

@@ -300,7 +300,6 @@ class IntegrationEventBus:
         return None
 
     async def _connect(self, timeout: float) -> None:
-        self._subscriptions.check(self._transport.capabilities)
         if self._background:
             self._tasks.spawn(self._connect_in_background(), "connecting")
             for registration in self._subscriptions.registrations:

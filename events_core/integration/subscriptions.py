@@ -9,7 +9,7 @@ from events_core.integration.engine import Engine, Surroundings
 from events_core.integration.handling import Handling
 from events_core.integration.health import SubscriptionHealth
 from events_core.integration.registration import Registration
-from events_core.ports import Capabilities, Revoked, Topic
+from events_core.ports import Revoked, Topic
 
 __all__ = ["Subscriptions"]
 
@@ -46,11 +46,6 @@ class Subscriptions:
     def find(self, consumer: str, topic: Topic) -> Registration | None:
         """The registration of this consumer on this topic."""
         return self._registrations.get(f"{consumer}.{topic.name}")
-
-    def check(self, capabilities: Capabilities) -> None:
-        """Refuse what the broker cannot keep."""
-        for registration in self.registrations:
-            registration.check(capabilities)
 
     async def start(self, registration: Registration, *, wait: bool) -> None:
         """Consume; with `wait`, return when everything sent from now on is seen. One that was removed is left alone."""

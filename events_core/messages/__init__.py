@@ -3,7 +3,7 @@
 from events_core.messages.codec import Codec, JsonCodec
 from events_core.messages.contracts import Contract, Kind, Upcast
 from events_core.messages.decoders import Decoders
-from events_core.messages.envelope import Envelope, Sealer, check_envelope, from_headers, key_of, seal, to_headers
+from events_core.messages.envelope import Envelope, Sealer, check_envelope, from_headers, key_of, to_headers
 from events_core.messages.headers import BUS_PREFIX, CLOUDEVENTS_ATTRIBUTES, check_attribute, check_headers
 from events_core.messages.message import Command, DomainEvent, IntegrationEvent, Message
 
@@ -27,6 +27,5 @@ __all__ = [
     "check_headers",
     "from_headers",
     "key_of",
-    "seal",
     "to_headers",
 ]

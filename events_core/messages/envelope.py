@@ -21,7 +21,7 @@ from events_core.messages.headers import (
 )
 from events_core.messages.message import IntegrationEvent
 
-__all__ = ["Envelope", "Sealer", "check_envelope", "from_headers", "key_of", "seal", "to_headers"]
+__all__ = ["Envelope", "Sealer", "check_envelope", "from_headers", "key_of", "to_headers"]
 
 _UPTO_MILLISECONDS: Final = len("2026-11-21T12:00:00.000")
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -67,7 +67,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 class Sealer:
-    """Makes the envelopes of one sender. Who sends many keeps one: it is twice as fast as `seal`.
+    """Makes the envelopes of one sender. Keep one: it remembers what its events have in common.
 
     The source, a str of at most 255 bytes, is checked here: `InvalidHeaders`.
     """
@@ -126,30 +126,6 @@ class Sealer:
         )
 
 
-def seal(  # noqa: PLR0913 as above
-    event: IntegrationEvent,
-    *,
-    codec: Codec,
-    source: str,
-    id: str,
-    time: float,
-    key: str | None = None,
-    correlation_id: str | None = None,
-    causation_id: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Envelope:
-    """One envelope, as by `Sealer(codec, source).seal(...)`."""
-    return Sealer(codec, source).seal(
-        event,
-        id=id,
-        time=time,
-        key=key,
-        correlation_id=correlation_id,
-        causation_id=causation_id,
-        headers=headers,
-    )
-
-
 def key_of(event: IntegrationEvent) -> str | None:
     """The value of the event's key field as readable text; None without a key field, or when it is None."""
     if event.__key__ is None:
@@ -166,7 +142,7 @@ def key_of(event: IntegrationEvent) -> str | None:
 
 
 def check_envelope(envelope: Envelope) -> None:
-    """Refuse, with `InvalidHeaders`, an envelope made elsewhere than in `seal` that could not travel."""
+    """Refuse, with `InvalidHeaders`, an envelope made elsewhere than by a `Sealer` that could not travel."""
     check_attribute("id", envelope.id)
     check_attribute("type", envelope.type)
     check_attribute("source", envelope.source)

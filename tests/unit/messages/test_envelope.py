@@ -21,7 +21,6 @@ from events_core.messages import (
     check_headers,
     from_headers,
     key_of,
-    seal,
     to_headers,
 )
 
@@ -45,8 +44,10 @@ class Ticked(IntegrationEvent):
 
 
 def sealed(event: IntegrationEvent | None = None, **options: object) -> Envelope:
-    given = {"codec": CODEC, "source": "bank", "id": "e-1", "time": NOON, **options}
-    return seal(event or Ticked(), **given)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    source = options.pop("source", "bank")
+    sealer = Sealer(CODEC, source)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    given = {"id": "e-1", "time": NOON, **options}
+    return sealer.seal(event or Ticked(), **given)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def received(headers: dict[str, str], body: bytes = b"{}") -> Envelope:

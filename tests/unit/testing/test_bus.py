@@ -6,7 +6,7 @@ import pytest
 from events_core import Context, EventHandlerConsumer, IntegrationEvent, Registration, RetryPolicy
 from events_core.errors import ConfigurationError, NotConnected
 from events_core.memory import InMemoryBroker
-from events_core.messages import JsonCodec, seal
+from events_core.messages import JsonCodec, Sealer
 from events_core.testing import ManualClock, TestBus
 from tests.unit.integration.scene import ORDERS, PAYMENTS, Paid, Placed, Recorder
 
@@ -111,7 +111,7 @@ async def test_a_send_fails_as_often_as_asked_for_and_stores_nothing() -> None:
 
 
 async def test_envelopes_fail_in_their_places() -> None:
-    envelopes = [seal(Placed(), codec=JsonCodec(), source="s", id=each, time=1.0) for each in ("a", "b")]
+    envelopes = [Sealer(JsonCodec(), "s").seal(Placed(), id=each, time=1.0) for each in ("a", "b")]
     async with TestBus() as bus:
         lost = NotConnected("gone")
         bus.fail_sending(lost)
