@@ -13,9 +13,9 @@ UV_VERSION := 0.13.9
 export UV_SYSTEM_CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),1,0)
 
 # Only what exists is checked.
-SOURCES := $(wildcard events_core tests examples benchmarks)
+SOURCES := $(wildcard events_core adapters/*/events_* brokers tests examples benchmarks)
 
-.PHONY: help setup demo test check bench format lock clean
+.PHONY: help setup brokers demo test check bench format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -30,10 +30,15 @@ $(STAMP): pyproject.toml uv.lock
 	$(BIN)/uv sync --quiet --frozen --all-extras --inexact --python $(BIN)/python
 	@touch $@
 
-demo: setup ## run the main job on the in-memory bus (FULL=1: a whole year of flights)
-	$(BIN)/python -m examples.flight_board $(if $(filter-out 0,$(FULL)),--full)
+demo: setup $(if $(filter-out memory,$(BROKER)),brokers) ## run the main job in memory (BROKER=rabbitmq: as processes on a broker; FULL=1: a year of flights)
+	$(BIN)/python -m examples.flight_board $(if $(BROKER),--broker '$(BROKER)') $(if $(filter-out 0,$(FULL)),--full)
+
+brokers: setup ## install the brokers that tests start (as root on Debian; not needed where Docker runs)
+	@$(BIN)/python -m brokers install
 
 test: setup ## run every test; the last lines say what ran on which broker
+	@# Without a broker its tests are skipped, and the last lines say so, unless brokers are required.
+	@$(BIN)/python -m brokers install || test "$${REQUIRE_BROKERS:-0}" = 0
 	$(BIN)/python -m pytest
 
 check: setup ## formatting, lint, types and layers

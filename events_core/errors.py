@@ -8,6 +8,7 @@ EventsError
 │   ├── MissingExtra                the package of this broker is not installed (also an ImportError)
 │   └── NotStarted                  the bus was used before `startup()`
 ├── BrokerSetupError            fix the broker; raised when the bus or a registration starts
+│   ├── AccessRefused               it does not accept these credentials, or its certificate is not trusted
 │   ├── UnsafeBroker                its settings may lose events that it confirmed
 │   └── TopologyMismatch            an object on it has other properties than ours needs
 ├── MessageError                this message is bad; waiting does not cure it
@@ -35,6 +36,7 @@ import math
 from collections.abc import Collection
 
 __all__ = [
+    "AccessRefused",
     "BrokerSetupError",
     "BusClosed",
     "ConfigurationError",
@@ -97,6 +99,10 @@ class NotStarted(ConfigurationError):
 
 class BrokerSetupError(EventsError):
     """The broker is set up in a way that cannot be worked with: fix the broker."""
+
+
+class AccessRefused(BrokerSetupError):
+    """Broker and process do not accept each other: credentials, permissions or certificates are wrong."""
 
 
 class UnsafeBroker(BrokerSetupError):

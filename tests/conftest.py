@@ -5,7 +5,9 @@ from typing import TypeAlias
 import pytest
 from _pytest.terminal import TerminalReporter
 
-from tests.brokers import BROKERS, DID_NOT_RUN, RAN, Tally, line, without_tests
+from tests.broker_lines import BROKERS, DID_NOT_RUN, RAN, Tally, line, without_tests
+
+pytest_plugins = ["tests.broker_fixtures"]
 
 Backend: TypeAlias = tuple[str, dict[str, bool]]
 
@@ -39,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker in item.iter_markers("broker"):
             (name,) = marker.args
             if name not in known:
-                raise pytest.UsageError(f"{item.nodeid}: add the broker {name!r} to BROKERS in tests/brokers.py")
+                raise pytest.UsageError(f"{item.nodeid}: add the broker {name!r} to BROKERS in tests/broker_lines.py")
             item.user_properties.append(("broker", name))
 
 

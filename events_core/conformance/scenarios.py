@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 
+from events_core.conformance.faults import Faults, Unsafe
 from events_core.conformance.stage import Connect, Stage
 
 __all__ = ["Scenarios"]
@@ -22,6 +23,8 @@ class Scenarios:
     """The retry ladder: two steps in seconds, ascending, as short as the broker can keep apart."""
     handover: ClassVar[float] = 1.0
     """Within how many seconds another process gets what a stopping one gives back."""
+    lease: ClassVar[float] = 0.1
+    """For how many seconds a process keeps what it holds without a sign of life; any where the broker has no lease."""
     known_gaps: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Tests that this adapter does not pass yet, each with the reason: one that passes after all fails the run."""
 
@@ -31,6 +34,16 @@ class Scenarios:
         raise NotImplementedError(
             "write a fixture `connect` that returns a callable without arguments: a new Transport"
         )
+
+    @pytest.fixture
+    def faults(self) -> Faults:
+        """To be overridden: what can happen to that broker."""
+        raise NotImplementedError("write a fixture `faults` that returns a `Faults` for the broker of `connect`")
+
+    @pytest.fixture
+    def unsafe(self) -> Unsafe | None:
+        """To be overridden: a broker that would lose confirmed events; None only where there can be none."""
+        raise NotImplementedError("write a fixture `unsafe` that returns an `Unsafe`, or None where there can be none")
 
     @pytest.fixture
     async def stage(self, connect: Connect, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:

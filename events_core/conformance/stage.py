@@ -10,10 +10,10 @@ from uuid import uuid4
 
 from events_core.conformance.events import Noted
 from events_core.conformance.recorder import Act, Recorder
-from events_core.errors import EventsError
+from events_core.errors import EventsError, NotConnected
 from events_core.integration import DeadLetter, IntegrationEventBus, Registration, RetryPolicy
 from events_core.messages import IntegrationEvent
-from events_core.ports import Capabilities, Topic, Transport, Wire
+from events_core.ports import Alert, AlertKind, Capabilities, Delivery, Feed, Subscription, Topic, Transport, Wire
 
 __all__ = ["KEY", "Connect", "Process", "Stage"]
 
@@ -52,7 +52,7 @@ class Stage:
         self._subscribed: set[tuple[str, Topic]] = set()
         self._fences = count(1_000_000)
         self.topic: Topic = self.new_topic()
-        self._sender = self._unstarted()
+        self._sender = self._unstarted(connect())
 
     @property
     def sender(self) -> IntegrationEventBus:
@@ -69,18 +69,27 @@ class Stage:
         return Topic(f"{self._test}.{uuid4().hex[:8]}")
 
     def recorder(
-        self, name: str = "first", *, act: Act | None = None, events: Sequence[type[IntegrationEvent]] = (Noted,)
+        self,
+        name: str = "first",
+        *,
+        act: Act | None = None,
+        events: Sequence[type[IntegrationEvent]] = (Noted,),
+        patience: float | None = None,
     ) -> Recorder:
         """A consumer of some events."""
-        return Recorder(name, patience=self.patience, events=events, act=act)
+        return Recorder(name, patience=patience or self.patience, events=events, act=act)
 
     def unstarted(self, *registrations: Registration) -> IntegrationEventBus:
         """A bus that the test starts itself."""
-        return self._unstarted(*registrations).bus
+        return self.over(self._connect(), *registrations)
+
+    def over(self, transport: Transport, *registrations: Registration) -> IntegrationEventBus:
+        """A bus over a transport of the test's own, that it starts itself."""
+        return self._unstarted(transport, *registrations).bus
 
     async def process(self, *registrations: Registration) -> Process:
         """A started process."""
-        process = self._unstarted(*registrations)
+        process = self._unstarted(self._connect(), *registrations)
         await process.bus.startup(self.patience)
         return process
 
@@ -125,12 +134,14 @@ class Stage:
     async def dead_letters(self, consumer: str, number: int) -> Sequence[DeadLetter]:
         """The dead letters of this consumer, as soon as there are so many."""
         letters = self.sender.dead_letters(consumer, self.topic)
+        found: list[DeadLetter] = []
 
         async def enough() -> bool:
-            return len(await letters.list()) >= number
+            found[:] = await letters.list()
+            return len(found) >= number
 
         await self.until(enough, f"{number} dead letters of {consumer}")
-        return await letters.list()
+        return found
 
     async def held(self, process: Process, number: int) -> None:
         """Wait until the process holds so many deliveries."""
@@ -139,6 +150,62 @@ class Stage:
             return sum(each.held for each in (await process.bus.health()).subscriptions) == number
 
         await self.until(reached, f"{number} deliveries held")
+
+    async def lags(self, process: Process, number: int) -> None:
+        """Wait until so many events wait at the broker, if it can tell."""
+
+        async def reached() -> bool:
+            return {each.lag for each in (await process.bus.health()).subscriptions} <= {None, number}
+
+        await self.until(reached, f"a lag of {number}")
+
+    async def nothing_runs(self, process: Process) -> None:
+        """Wait until no handler runs in the process."""
+
+        async def reached() -> bool:
+            return not any(each.running for each in (await process.bus.health()).subscriptions)
+
+        await self.until(reached, "all handlers ended")
+
+    async def ready(self, process: Process) -> None:
+        """Wait until every registration of the process has its feed."""
+
+        async def reached() -> bool:
+            return (await process.bus.health()).ready
+
+        await self.until(reached, "the bus ready")
+
+    async def alert(self, process: Process, kind: AlertKind) -> Alert:
+        """The first alert of this kind, as soon as there is one."""
+        found: list[Alert] = []
+
+        async def given() -> bool:
+            found[:] = [each for each in (await process.bus.health()).alerts if each.kind is kind]
+            return bool(found)
+
+        await self.until(given, f"an alert {kind.name}")
+        return found[0]
+
+    async def feed(self, process: Process) -> Feed:
+        """A feed of the consumer "first", past the bus; as soon as there is a connection."""
+        subscription = Subscription(
+            consumer="first", topic=self.topic, types=frozenset({Noted.type}), delays=self.delays, window=10
+        )
+        self._subscribed.add((subscription.consumer, subscription.topic))
+        found: list[Feed] = []
+
+        async def subscribed() -> bool:
+            with suppress(NotConnected):
+                found.append(await process.transport.subscribe(subscription))
+            return bool(found)
+
+        await self.until(subscribed, "subscribed")
+        return found[0]
+
+    async def receive(self, feed: Feed) -> Sequence[Delivery]:
+        """What the feed hands out next, within the test's patience."""
+        async with asyncio.timeout(self.patience):
+            return await feed.receive(10)
 
     async def open(self) -> None:
         """Start the sender."""
@@ -154,8 +221,7 @@ class Stage:
             for consumer, topic in self._subscribed:
                 await cleaner.delete_subscription(consumer, topic, force=True)
 
-    def _unstarted(self, *registrations: Registration) -> Process:
-        transport = self._connect()
+    def _unstarted(self, transport: Transport, *registrations: Registration) -> Process:
         bus = IntegrationEventBus(transport, source="conformance", registrations=map(self.note, registrations))
         process = Process(bus, transport)
         self._processes.append(process)

@@ -9,8 +9,11 @@ from events_core.conformance.crash_loops import CrashLoops
 from events_core.conformance.dead_letters import DeadLettersKept
 from events_core.conformance.delivery import Delivering
 from events_core.conformance.errors import Errors
+from events_core.conformance.outages import Outages
+from events_core.conformance.ownership import Ownership
 from events_core.conformance.removing import Removing
 from events_core.conformance.retries import Retries
+from events_core.conformance.safety import Safety
 from events_core.conformance.sending import Sending
 from events_core.conformance.shutdown import Shutdown
 from events_core.conformance.starting import Starting
@@ -28,16 +31,19 @@ class TransportConformance(
     Removing,
     Retries,
     DeadLettersKept,
+    Ownership,
     Shutdown,
     Bounds,
     Contracts,
     CrashLoops,
+    Outages,
+    Safety,
     Broadcast,
     Errors,
 ):
-    """Every promise of the delivery contract. An adapter derives a `Test...` class with a fixture `connect`.
+    """Every promise of the delivery contract.
 
-    A derived class cannot override a test. What an adapter does not pass yet goes into `known_gaps`.
+    An adapter derives a `Test...` class with the fixtures `connect`, `faults` and `unsafe`. A derived class cannot override a test. What an adapter does not pass yet goes into `known_gaps`.
     """
 
     tests: ClassVar[frozenset[str]] = frozenset()

@@ -129,6 +129,7 @@ class IntegrationEventBus:
             self._sender = self._new_sender()
             try:
                 self._tasks.spawn(self._deadlines.run(), "deadlines")
+                self._tasks.spawn(self._subscriptions.watch_progress(self._clock), "progress")
                 await self._connect(timeout)
             except BaseException:
                 await self._close()

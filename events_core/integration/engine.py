@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from events_core.clock import Clock
-from events_core.errors import ConnectionLost, EventsError
+from events_core.errors import ConnectionLost
 from events_core.integration.alerts import Alerts
 from events_core.integration.backoff import Backoff
 from events_core.integration.deadlines import Deadlines
 from events_core.integration.handling import Handling, Run
 from events_core.integration.health import SubscriptionHealth
 from events_core.integration.intake import Intake
+from events_core.integration.progress import Progress
 from events_core.integration.registration import Registration
 from events_core.integration.suspicion import Suspicion, convict, judge, mark
 from events_core.integration.tasks import Running, Spawn
@@ -50,6 +51,7 @@ class Engine:
             registration.concurrency, self._handle, clock=surroundings.clock, spawn=surroundings.spawn
         )
         self._intake: Intake | None = None
+        self._progress = Progress()
         self._supervisor: Running | None = None
         hold_limit = surroundings.transport.capabilities.hold_limit
         self._patience = None if hold_limit is None else hold_limit / 2
@@ -105,9 +107,7 @@ class Engine:
         """How this registration gets on."""
         now = self._surroundings.clock.monotonic()
         intake = self._intake
-        lag: int | None = None
-        with suppress(EventsError):
-            lag = await intake.feed.lag() if intake is not None else None
+        lag = None if intake is None else await _lag(intake)
         return SubscriptionHealth(
             consumer=self.registration.consumer.name,
             topic=self.registration.topic.name,
@@ -119,6 +119,23 @@ class Engine:
             lag=lag,
         )
 
+    async def look(self) -> None:
+        """Subscribe anew where events wait and, look after look, the feed hands out none."""
+        intake, supervisor = self._intake, self._supervisor
+        lag = None if intake is None else await _lag(intake)
+        if intake is None or supervisor is None or intake is not self._intake or self._stopping:
+            return
+        if not self._progress.stands_still(lag=lag, held=intake.held, received=self._last_received):
+            return
+        self._lose(AlertKind.STALLED, f"{lag} events wait and none arrived; subscribing anew")
+        # Such a feed may not even end when it is told to: whoever waits for it is ended first.
+        await supervisor.end()
+        with suppress(Exception):
+            async with asyncio.timeout(_SETTLING):
+                await intake.feed.stop()
+        if not self._stopping:
+            self.start_in_background()
+
     async def _supervise(self) -> None:
         backoff = Backoff(self._surroundings.clock)
         while not self._stopping:
@@ -127,10 +144,10 @@ class Engine:
                 backoff.reset()
                 await self._consume(intake)
             except ConnectionLost as error:
-                self._lose(AlertKind.CONNECTION_LOST, error)
+                self._lose(AlertKind.CONNECTION_LOST, _said(error))
                 await backoff.wait()
             except Exception as error:  # noqa: BLE001 whatever the broker says, the next try may work
-                self._lose(AlertKind.REFUSED, error)
+                self._lose(AlertKind.REFUSED, _said(error))
                 await backoff.wait()
 
     async def _subscribe(self) -> Intake:
@@ -230,11 +247,21 @@ class Engine:
             raise
         job.origin.settle(settlement)
 
-    def _lose(self, kind: AlertKind, error: Exception) -> None:
+    def _lose(self, kind: AlertKind, detail: str) -> None:
         if self._intake is not None:
             self._intake.lose()
             lost = self._intake
             self._workers.withdraw(lambda job: job.origin is lost)
         self._intake = None
         if not self._stopping:
-            self._surroundings.alerts.report(kind, self.registration.name, str(error) or type(error).__name__)
+            self._surroundings.alerts.report(kind, self.registration.name, detail)
+
+
+async def _lag(intake: Intake) -> int | None:
+    with suppress(Exception):
+        return await intake.feed.lag()
+    return None
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__

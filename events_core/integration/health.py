@@ -24,7 +24,10 @@ class SubscriptionHealth:
     last_received: float | None
     """Seconds since the last delivery arrived; None before the first."""
     lag: int | None
-    """Events that wait and are not handed out, here or elsewhere; None where the broker cannot tell."""
+    """Events that could be handed out and are not, here or elsewhere; None where the broker cannot tell.
+
+    Retries that wait for their time are not among them.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

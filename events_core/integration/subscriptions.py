@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 
+from events_core.clock import Clock
 from events_core.errors import DuplicateRegistration
 from events_core.integration.broadcast import Hub, Member
 from events_core.integration.engine import Engine, Surroundings
 from events_core.integration.handling import Handling
 from events_core.integration.health import SubscriptionHealth
+from events_core.integration.progress import LOOK_EVERY
 from events_core.integration.registration import Registration
 from events_core.ports import Revoked, Topic
 
@@ -100,6 +102,13 @@ class Subscriptions:
         """Tell the engine whose feed it is."""
         for engine in self._engines.values():
             engine.revoke(notice.feed, notice.lanes)
+
+    async def watch_progress(self, clock: Clock) -> None:
+        """Subscribe anew where a durable subscription stands still; until cancelled."""
+        while True:
+            await clock.sleep(LOOK_EVERY)
+            for engine in tuple(self._engines.values()):
+                await engine.look()
 
     async def health(self) -> tuple[SubscriptionHealth, ...]:
         """How all get on."""

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
+from typing import Protocol
 
 from events_core.clock import Clock, SystemClock
 from events_core.errors import MalformedMessage
@@ -128,6 +129,14 @@ class Inlet:
         self.arrived.set()
 
 
+class Link(Protocol):
+    """One process's connection, as the broker sees it."""
+
+    def cut(self) -> None:
+        """It breaks."""
+        ...
+
+
 class InMemoryBroker:
     """The stored topics of one or more in-memory transports, and the alarm clock of their retries.
 
@@ -135,15 +144,17 @@ class InMemoryBroker:
     what is published beyond waits for room.
     """
 
-    __slots__ = ("_alarm", "_codec", "_joined", "_sequence", "_topics", "capacity", "clock")
+    __slots__ = ("_alarm", "_codec", "_links", "_sequence", "_topics", "capacity", "clock", "reachable")
 
     def __init__(self, *, capacity: int = 10_000, clock: Clock | None = None) -> None:
         self.capacity: int = capacity
         self.clock: Clock = clock or SystemClock()
+        self.reachable: bool = True
+        """False during an `outage`."""
         self._codec = JsonCodec()
         self._topics: dict[str, StoredTopic] = {}
         self._sequence = count(1)
-        self._joined = 0
+        self._links: dict[Link, None] = {}
         self._alarm: tuple[float, asyncio.Task[None]] | None = None
 
     @property
@@ -153,6 +164,21 @@ class InMemoryBroker:
         if any(each.is_busy(now) for each in self._subscriptions()):
             return True
         return any(inlet.ready for topic in self._topics.values() for inlet in topic.broadcasts)
+
+    @contextmanager
+    def outage(self) -> Generator[None]:
+        """All connections break, and until the block ends there are none; what is stored, and what retries wait for, stays.
+
+        For tests of what an application does meanwhile.
+        """
+        self.reachable = False
+        for link in tuple(self._links):
+            link.cut()
+        self.wake_senders()
+        try:
+            yield
+        finally:
+            self.reachable = True
 
     def topic(self, name: str) -> StoredTopic:
         """The topic of this name, made where there is none."""
@@ -176,15 +202,15 @@ class InMemoryBroker:
         heappush(subscription.waiting, (due, next(self._sequence), stored))
         self._set_alarm()
 
-    def join(self) -> None:
+    def join(self, link: Link) -> None:
         """A transport was opened."""
-        self._joined += 1
+        self._links[link] = None
         self._set_alarm()
 
-    def leave(self) -> None:
+    def leave(self, link: Link) -> None:
         """A transport was closed. Waiting retries stay where they are; the last to leave stops the alarm."""
-        self._joined -= 1
-        if self._joined == 0 and self._alarm is not None:
+        del self._links[link]
+        if not self._links and self._alarm is not None:
             self._alarm[1].cancel()
             self._alarm = None
 
@@ -195,7 +221,7 @@ class InMemoryBroker:
 
     def _set_alarm(self) -> None:
         due = min((s.waiting[0][0] for s in self._subscriptions() if s.waiting), default=None)
-        if due is None or self._joined == 0 or (self._alarm is not None and self._alarm[0] <= due):
+        if due is None or not self._links or (self._alarm is not None and self._alarm[0] <= due):
             return
         if self._alarm is not None:
             self._alarm[1].cancel()

@@ -59,8 +59,8 @@ class EventFeed:
         return results
 
     async def lag(self) -> int | None:
-        """Ready and waiting events."""
-        return len(self._subscription.ready) + len(self._subscription.waiting)
+        """Those that a feed could take now."""
+        return len(self._subscription.ready)
 
     async def stop(self) -> None:
         """Hand out nothing more."""
@@ -83,7 +83,7 @@ class EventFeed:
 
     def _check(self) -> None:
         if self._lost or self._subscription.removed:
-            raise ConnectionLost("the in-memory subscription was closed or removed")
+            raise ConnectionLost("the in-memory connection broke, or the subscription was removed")
 
     def _take(self) -> Delivery:
         stored = self._subscription.ready.popleft()
@@ -115,20 +115,24 @@ class EventFeed:
 class DeadLetterFeed:
     """Reads the dead letters once, from the oldest to the newest."""
 
-    __slots__ = ("_read", "_subscription")
+    __slots__ = ("_forget", "_lost", "_read", "_subscription")
 
-    def __init__(self, subscription: StoredSubscription) -> None:
+    def __init__(self, subscription: StoredSubscription, forget: Callable[["DeadLetterFeed"], None]) -> None:
         self._subscription = subscription
+        self._forget = forget
         self._read = 0
+        self._lost = False
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         """The next ones; empty at the end."""
+        self._check()
         letters = list(islice(self._subscription.dead.values(), self._read, self._read + limit))
         self._read += len(letters)
         return [_delivery(stored) for stored in letters]
 
     async def settle(self, batch: Sequence[Settlement]) -> Sequence[Settled]:
         """Discard, replay or leave there."""
+        self._check()
         return [self._settle_one(settlement) for settlement in batch]
 
     async def lag(self) -> int | None:
@@ -137,6 +141,15 @@ class DeadLetterFeed:
 
     async def stop(self) -> None:
         """Nothing is held."""
+        self._forget(self)
+
+    def cut(self) -> None:
+        """The connection is gone."""
+        self._lost = True
+
+    def _check(self) -> None:
+        if self._lost:
+            raise ConnectionLost("the in-memory connection broke")
 
     def _settle_one(self, settlement: Settlement) -> Settled:
         if settlement.verdict is Verdict.RELEASE:
@@ -171,7 +184,7 @@ class BroadcastFeed:
         ready = self._inlet.ready
         while not self._stopped:
             if self._lost:
-                raise ConnectionLost("the in-memory transport was closed")
+                raise ConnectionLost("the in-memory connection broke")
             self._report_gap()
             if ready:
                 return [_delivery(ready.popleft()) for _ in range(min(limit, len(ready)))]

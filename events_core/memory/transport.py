@@ -18,7 +18,7 @@ class InMemoryTransport:
     def __init__(self, broker: InMemoryBroker | None = None) -> None:
         self._broker = broker or InMemoryBroker()
         self._notify: Notify | None = None
-        self._feeds: set[EventFeed | BroadcastFeed] = set()
+        self._feeds: set[EventFeed | DeadLetterFeed | BroadcastFeed] = set()
         self._fed: set[tuple[str, str]] = set()
 
     @property
@@ -28,8 +28,10 @@ class InMemoryTransport:
 
     async def open(self, notify: Notify) -> None:
         """Join the broker."""
+        if not self._broker.reachable:
+            raise NotConnected("the in-memory broker cannot be reached")
         if self._notify is None:
-            self._broker.join()
+            self._broker.join(self)
         self._notify = notify
 
     async def close(self) -> None:
@@ -37,11 +39,15 @@ class InMemoryTransport:
         if self._notify is None:
             return
         self._notify = None
+        self.cut()
+        self._broker.leave(self)
+        self._broker.wake_senders()
+
+    def cut(self) -> None:
+        """End all feeds: what they hold goes back, and the next call finds a new connection, if there is one."""
         for feed in list(self._feeds):
             feed.cut()
-            self._forget(feed)
-        self._broker.leave()
-        self._broker.wake_senders()
+        self._feeds.clear()
 
     async def publish(self, topic: Topic, batch: Sequence[Wire]) -> Sequence[EventsError | None]:
         """Append to every subscription that wants the event, waiting where one is full."""
@@ -56,16 +62,15 @@ class InMemoryTransport:
         if subscription.source is Source.BROADCAST:
             return self._broadcast(subscription, topic, notify)
         if subscription.source is Source.DEAD:
-            return DeadLetterFeed(topic.subscriptions.get(subscription.consumer) or StoredSubscription(set()))
+            read = topic.subscriptions.get(subscription.consumer) or StoredSubscription(set())
+            return self._add(DeadLetterFeed(read, self._forget))
         stored = topic.subscriptions.get(subscription.consumer)
         if stored is None:
             stored = topic.subscriptions[subscription.consumer] = StoredSubscription(set())
             self._report_recreation(subscription, notify)
         self._fed.add((subscription.topic.name, subscription.consumer))
         stored.types |= subscription.types
-        feed = EventFeed(self._broker, stored, subscription.window, self._forget)
-        self._feeds.add(feed)
-        return feed
+        return self._add(EventFeed(self._broker, stored, subscription.window, self._forget))
 
     async def remove(
         self, subscription: Subscription, *, types: frozenset[str] | None = None, force: bool = False
@@ -90,31 +95,37 @@ class InMemoryTransport:
         stored.left.set()
 
     def _connected(self) -> Notify:
-        if self._notify is None:
-            raise NotConnected("the in-memory transport is not open")
+        if self._notify is None or not self._broker.reachable:
+            raise self._not_connected()
         return self._notify
+
+    def _not_connected(self) -> NotConnected:
+        what = "transport is not open" if self._notify is None else "broker cannot be reached"
+        return NotConnected(f"the in-memory {what}")
 
     def _broadcast(self, subscription: Subscription, topic: StoredTopic, notify: Notify) -> Feed:
         inlet = Inlet(subscription.window)
         topic.broadcasts.append(inlet)
-        feed = BroadcastFeed(topic, subscription.topic.name, inlet, notify, self._forget)
-        self._feeds.add(feed)
-        return feed
+        return self._add(BroadcastFeed(topic, subscription.topic.name, inlet, notify, self._forget))
 
     def _report_recreation(self, subscription: Subscription, notify: Notify) -> None:
         if (subscription.topic.name, subscription.consumer) in self._fed:
             subject = f"{subscription.consumer}.{subscription.topic.name}"
             notify(Alert(AlertKind.RECREATED, subject, "it had been removed; the events it held are lost"))
 
-    def _forget(self, feed: EventFeed | BroadcastFeed) -> None:
+    def _add(self, feed: EventFeed | DeadLetterFeed | BroadcastFeed) -> Feed:
+        self._feeds.add(feed)
+        return feed
+
+    def _forget(self, feed: EventFeed | DeadLetterFeed | BroadcastFeed) -> None:
         self._feeds.discard(feed)
 
     async def _publish_one(self, name: str, topic: StoredTopic, wire: Wire) -> EventsError | None:
         type_ = self._broker.type_of(wire)
         while full := self._full(topic, type_):
             await full.left.wait()
-        if self._notify is None:
-            return NotConnected("the in-memory transport is not open")
+        if self._notify is None or not self._broker.reachable:
+            return self._not_connected()
         wanting: list[StoredSubscription | Inlet] = [s for s in topic.subscriptions.values() if s.wants(type_)]
         origin = self._broker.origin(name)
         for place in wanting + list(topic.broadcasts):
@@ -122,7 +133,7 @@ class InMemoryTransport:
         return None
 
     def _full(self, topic: StoredTopic, type_: str | None) -> StoredSubscription | None:
-        if self._notify is None:
+        if self._notify is None or not self._broker.reachable:
             return None
         capacity = self._broker.capacity
         return next((s for s in topic.subscriptions.values() if s.stored >= capacity and s.wants(type_)), None)

@@ -57,7 +57,10 @@ class Feed(Protocol):
         ...
 
     async def lag(self) -> int | None:
-        """How many events wait for this subscription and are not handed out, here or elsewhere. None: not to be told."""
+        """How many events could be handed out now and are not, here or elsewhere. None: not to be told.
+
+        Retries that wait for their time do not count: a lag that stays while nothing arrives is taken for a dead feed.
+        """
         ...
 
     async def stop(self) -> None:

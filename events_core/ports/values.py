@@ -181,6 +181,8 @@ class AlertKind(Enum):
     """An event was accepted that no subscription wants."""
     CONNECTION_LOST = "connection lost"
     """A feed ended. The bus is subscribing anew."""
+    STALLED = "stalled"
+    """Events waited and the feed handed out none, for a minute or so. The bus is subscribing anew."""
     REFUSED = "refused"
     """A subscription could not be made or settled; the bus goes on trying."""
 

@@ -10,33 +10,34 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from events_core import DeadLetter
+from examples.flight_board.airport import Airport
 from examples.flight_board.departure_board import Line
-from examples.flight_board.operations import Operations
 from examples.flight_board.statistics import Punctuality
-from examples.flight_board.totals import Account, Books
+from examples.flight_board.totals import Account, expected
 
 REFRESH = 0.1  # seconds
 
 
 @asynccontextmanager
-async def bars(console: Console, operations: Operations, books: Sequence[Books]) -> AsyncGenerator[None, None]:
+async def bars(console: Console, airport: Airport) -> AsyncGenerator[None, None]:
     """Show, while the block runs, how far every consumer is behind the sender. Quiet unless on a terminal."""
     columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        drawing = asyncio.create_task(_draw(progress, operations, books))
+        drawing = asyncio.create_task(_draw(progress, airport))
         try:
             yield
         finally:
             drawing.cancel()
 
 
-async def _draw(progress: Progress, operations: Operations, books: Sequence[Books]) -> None:
-    rows = [(book, progress.add_task(book.consumer, total=None)) for book in books]
+async def _draw(progress: Progress, airport: Airport) -> None:
+    rows = [(service, progress.add_task(service.consumer.name, total=None)) for service in airport.services]
     while not progress.disable:
-        for book, row in rows:
-            handled = book.tally.handled
+        sent = airport.sent_log.counts
+        for service, row in rows:
+            handled = service.books.handled
             # A window of sends counts when all of it was accepted, and consumers may be through with it by then.
-            progress.update(row, total=max(handled, book.expected(operations.sent)), completed=handled)
+            progress.update(row, total=max(handled, expected(service, sent)), completed=handled)
         await asyncio.sleep(REFRESH)
 
 
@@ -74,11 +75,13 @@ def show_totals(console: Console, accounts: Sequence[Account]) -> bool:
     return matches
 
 
-def show_unfinished(console: Console, deadline: float, operations: Operations, books: Iterable[Books]) -> None:
+def show_unfinished(console: Console, deadline: float, airport: Airport) -> None:
     """Say, of a run that took too long, where it hangs."""
-    console.print(f"Not finished after {deadline:.0f} s, with {operations.sent.total():,} events surely sent:")
-    for book in books:
-        console.print(f"  {book.consumer} handled {book.tally.handled:,}")
+    sent = airport.sent_log.counts
+    console.print(f"Not finished after {deadline:.0f} s, with {sent.total():,} events surely sent:")
+    for service in airport.services:
+        handled, all_of_them = service.books.handled, expected(service, sent)
+        console.print(f"  {service.consumer.name} handled {handled:,} of {all_of_them:,}")
 
 
 def _table(title: str, *columns: str, numbers_from: int = 99) -> Table:

@@ -1,11 +1,11 @@
 """The operations service: reads the timetable and tells the world. It knows the bus and the events, no consumer."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from events_core import IntegrationEventBus
+from examples.flight_board.books import SentLog
 from examples.flight_board.events import FLIGHTS, FlightCancelled, FlightDelayed, FlightDeparted, FlightEvent
 from examples.flight_board.timetable import Flight
 
@@ -20,26 +20,22 @@ class Operations:
     sending it a second time under the same id would be recognised by every consumer.
     """
 
-    def __init__(self, bus: IntegrationEventBus, run: str) -> None:
-        self.sent: Counter[str] = Counter()
+    def __init__(self, bus: IntegrationEventBus, log: SentLog, *, run: str) -> None:
         self._bus = bus
+        self._log = log
         self._run = run
 
-    async def replay(self, flights: Iterable[Flight]) -> Counter[str]:
-        """Send it all and return how many of each event type were sent. At most `IN_FLIGHT` sends overlap.
+    async def replay(self, flights: Iterable[Flight]) -> None:
+        """Send it all. At most `IN_FLIGHT` sends overlap.
 
         A send that has returned is safely in the broker's hands; the first that fails ends the replay with its error.
         """
-        events = (event for flight in flights for event in events_of(flight))
-        while window := list(islice(events, IN_FLIGHT)):
-            await self._send(window)
-        return self.sent
-
-    async def _send(self, window: list[FlightEvent]) -> None:
-        async with asyncio.TaskGroup() as group:
-            for number, event in enumerate(window, start=self.sent.total()):
-                group.create_task(self._bus.send(FLIGHTS, event, id=f"{self._run}.{number}"))
-        self.sent.update(event.type for event in window)
+        numbered = enumerate(event for flight in flights for event in events_of(flight))
+        while window := list(islice(numbered, IN_FLIGHT)):
+            async with asyncio.TaskGroup() as group:
+                for number, event in window:
+                    group.create_task(self._bus.send(FLIGHTS, event, id=f"{self._run}.{number}"))
+            self._log.add(event.type for _, event in window)
 
 
 def events_of(flight: Flight) -> Iterator[FlightEvent]:

@@ -1,14 +1,22 @@
 """Punctuality: the consumer `statistics` counts by airport and by airline."""
 
-from collections import defaultdict
-from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-from events_core import EventHandlerConsumer
+from events_core import Context, EventHandlerConsumer
+from examples.flight_board.books import Books
 from examples.flight_board.events import FlightCancelled, FlightDelayed, FlightDeparted, FlightEvent
 
+TABLES: Final = """
+CREATE TABLE IF NOT EXISTS airports (name TEXT PRIMARY KEY, departed INT, cancelled INT, delayed INT, minutes INT);
+CREATE TABLE IF NOT EXISTS airlines (name TEXT PRIMARY KEY, departed INT, cancelled INT, delayed INT, minutes INT);
+"""
+ADD: Final = """
+INSERT INTO {} VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET departed = departed + excluded.departed,
+cancelled = cancelled + excluded.cancelled, delayed = delayed + excluded.delayed, minutes = minutes + excluded.minutes
+"""
 
-@dataclass(slots=True)
-class Punctuality:
+
+class Punctuality(NamedTuple):
     """The counts of one airport or airline. Minutes are summed over the delayed flights."""
 
     departed: int = 0
@@ -25,32 +33,38 @@ class Punctuality:
 class Statistics:
     """Keeps one row of counts an airport and one an airline, however many flights there are."""
 
-    def __init__(self) -> None:
-        self.airports: defaultdict[str, Punctuality] = defaultdict(Punctuality)
-        self.airlines: defaultdict[str, Punctuality] = defaultdict(Punctuality)
+    def __init__(self, books: Books) -> None:
+        self.books = books
+        self.books.create(TABLES)
         self.consumer = EventHandlerConsumer("statistics")
         self.consumer.add_handler(FlightDeparted, self.departed)
         self.consumer.add_handler(FlightCancelled, self.cancelled)
         self.consumer.add_handler(FlightDelayed, self.delayed)
 
     @property
-    def counted(self) -> int:
+    def airports(self) -> dict[str, Punctuality]:
+        return {name: Punctuality(*counts) for name, *counts in self.books.rows("SELECT * FROM airports")}
+
+    @property
+    def airlines(self) -> dict[str, Punctuality]:
+        return {name: Punctuality(*counts) for name, *counts in self.books.rows("SELECT * FROM airlines")}
+
+    @property
+    def effects(self) -> int:
         """How many events are in the rows, added up anew from the rows themselves."""
-        return sum(row.departed + row.cancelled + row.delayed for row in self.airports.values())
+        return self.books.number("SELECT sum(departed + cancelled + delayed) FROM airports")
 
-    async def departed(self, event: FlightDeparted) -> None:
-        for row in self._rows(event):
-            row.departed += 1
+    async def departed(self, event: FlightDeparted, context: Context) -> None:
+        self._count(event, context.id, Punctuality(departed=1))
 
-    async def cancelled(self, event: FlightCancelled) -> None:
-        for row in self._rows(event):
-            row.cancelled += 1
+    async def cancelled(self, event: FlightCancelled, context: Context) -> None:
+        self._count(event, context.id, Punctuality(cancelled=1))
 
-    async def delayed(self, event: FlightDelayed) -> None:
-        for row in self._rows(event):
-            row.delayed += 1
-            row.minutes += event.delay
+    async def delayed(self, event: FlightDelayed, context: Context) -> None:
+        self._count(event, context.id, Punctuality(delayed=1, minutes=event.delay))
 
-    def _rows(self, event: FlightEvent) -> tuple[Punctuality, Punctuality]:
+    def _count(self, event: FlightEvent, event_id: str, counts: Punctuality) -> None:
         airline = event.flight[:2]
-        return self.airports[event.origin], self.airlines[airline]
+        with self.books.entry(event_id) as database:
+            database.execute(ADD.format("airports"), (event.origin, *counts))
+            database.execute(ADD.format("airlines"), (airline, *counts))

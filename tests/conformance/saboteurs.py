@@ -3,6 +3,7 @@
 Not collected with the other tests: `test_saboteurs.py` runs this file by its name.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,22 +11,27 @@ from typing import ClassVar, Final
 
 import pytest
 
-from events_core.conformance import Connect, TransportConformance
-from events_core.errors import EventsError
+from events_core.conformance import Connect, Faults, TransportConformance, Unsafe
+from events_core.errors import ConnectionLost, EventsError, UnsafeBroker
 from events_core.memory import InMemoryBroker, InMemoryTransport
 from events_core.ports import (
+    Alert,
+    AlertKind,
     Capabilities,
     Delivery,
     Feed,
     Notify,
+    Revoked,
     Settled,
     Settlement,
     Source,
     Subscription,
     Topic,
+    Transport,
     Verdict,
     Wire,
 )
+from tests.conformance.memory import InMemoryFaults
 
 SHORT: Final = 0.05
 LONG: Final = 0.12
@@ -53,20 +59,38 @@ class Sabotage:
     def settle(self, settlement: Settlement) -> Settlement:
         return settlement
 
+    async def receive_when_lost(self) -> None: ...
+
+    def settle_when_lost(self, broker: InMemoryBroker, topic: Topic, settlement: Settlement) -> None: ...
+
+    def notices(self, notice: Revoked | Alert) -> bool:
+        return True
+
 
 class SabotagedFeed:
-    def __init__(self, feed: Feed, sabotage: Sabotage) -> None:
+    def __init__(self, feed: Feed, sabotage: Sabotage, broker: InMemoryBroker, topic: Topic) -> None:
         self._feed = feed
         self._sabotage = sabotage
+        self._broker = broker
+        self._topic = topic
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
-        while deliveries := await self._feed.receive(limit):
-            if handed_over := await self._sabotage.hand_over(self._feed, deliveries):
-                return handed_over
+        try:
+            while deliveries := await self._feed.receive(limit):
+                if handed_over := await self._sabotage.hand_over(self._feed, deliveries):
+                    return handed_over
+        except ConnectionLost:
+            await self._sabotage.receive_when_lost()
+            raise
         return ()
 
     async def settle(self, batch: Sequence[Settlement]) -> Sequence[Settled]:
-        return await self._feed.settle([self._sabotage.settle(each) for each in batch])
+        try:
+            return await self._feed.settle([self._sabotage.settle(each) for each in batch])
+        except ConnectionLost:
+            for each in batch:
+                self._sabotage.settle_when_lost(self._broker, self._topic, each)
+            raise
 
     async def lag(self) -> int | None:
         return await self._feed.lag()
@@ -78,6 +102,7 @@ class SabotagedFeed:
 class SabotagedTransport:
     def __init__(self, broker: InMemoryBroker, sabotage: Sabotage) -> None:
         self._transport = InMemoryTransport(broker)
+        self._broker = broker
         self._sabotage = sabotage
 
     @property
@@ -85,7 +110,11 @@ class SabotagedTransport:
         return self._transport.capabilities
 
     async def open(self, notify: Notify) -> None:
-        await self._transport.open(notify)
+        def pass_on(notice: Revoked | Alert) -> None:
+            if self._sabotage.notices(notice):
+                notify(notice)
+
+        await self._transport.open(pass_on)
 
     async def close(self) -> None:
         await self._transport.close()
@@ -97,7 +126,7 @@ class SabotagedTransport:
     async def subscribe(self, subscription: Subscription) -> Feed:
         feed = await self._transport.subscribe(subscription)
         sabotaged = subscription.source is Source.EVENTS and self._sabotage.concerns(subscription.topic)
-        return SabotagedFeed(feed, self._sabotage) if sabotaged else feed
+        return SabotagedFeed(feed, self._sabotage, self._broker, subscription.topic) if sabotaged else feed
 
     async def remove(
         self, subscription: Subscription, *, types: frozenset[str] | None = None, force: bool = False
@@ -195,6 +224,52 @@ class SkipsAnUnknownVersion(Sabotage):
         return [each for each in deliveries if each not in skipped]
 
 
+class AcceptsLate(Sabotage):
+    """An accept that comes after the connection was lost takes the event from whoever has it now."""
+
+    caught_by = "test_an_accept_on_a_lost_feed_is_answered_as_lost_and_has_no_effect"
+
+    def settle_when_lost(self, broker: InMemoryBroker, topic: Topic, settlement: Settlement) -> None:
+        for subscription in broker.topic(topic.name).subscriptions.values():
+            for stored in [each for each in subscription.ready if each is settlement.delivery.token]:
+                subscription.ready.remove(stored)
+
+
+class NeverLearnsOfALoss(Sabotage):
+    """Who waits for the next delivery goes on waiting when the connection is lost."""
+
+    caught_by = "test_a_waiting_receive_ends_when_the_connection_is_lost"
+    only_there = True
+
+    async def receive_when_lost(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+class HidesARecreation(Sabotage):
+    """A subscription that had been deleted is made anew without a word."""
+
+    caught_by = "test_a_subscription_deleted_on_the_broker_is_made_anew_and_reported"
+
+    def notices(self, notice: Revoked | Alert) -> bool:
+        return not isinstance(notice, Alert) or notice.kind is not AlertKind.RECREATED
+
+
+class KeepsRetriesInTheProcess(Sabotage):
+    """What waits for its retry waits where an outage ends it."""
+
+    caught_by = "test_after_a_restart_every_confirmed_event_is_handled_and_waiting_retries_come_back"
+    only_there = True
+
+    def settle(self, settlement: Settlement) -> Settlement:
+        return replace(settlement, verdict=Verdict.ACCEPT) if settlement.verdict is Verdict.RETRY else settlement
+
+
+class TrustsEveryBroker(Sabotage):
+    """It starts on a broker that would lose confirmed events."""
+
+    caught_by = "test_what_would_lose_confirmed_events_is_refused_with_what_to_change"
+
+
 SABOTEURS: Final = (
     AcceptsEarly,
     LosesOne,
@@ -204,7 +279,19 @@ SABOTEURS: Final = (
     LeaksADelivery,
     ConvictsANeighbour,
     SkipsAnUnknownVersion,
+    AcceptsLate,
+    NeverLearnsOfALoss,
+    HidesARecreation,
+    KeepsRetriesInTheProcess,
+    TrustsEveryBroker,
 )
+
+
+class ForgetfulTransport(InMemoryTransport):
+    """On a broker that would lose confirmed events, and knows it."""
+
+    async def open(self, notify: Notify) -> None:
+        raise UnsafeBroker("this broker forgets what it confirmed; set memory = on")
 
 
 @pytest.fixture(scope="module")
@@ -219,9 +306,25 @@ class Sabotaged(TransportConformance):
     sabotage: ClassVar[type[Sabotage]] = Sabotage
 
     @pytest.fixture
-    def connect(self) -> Connect:
-        broker, sabotage = InMemoryBroker(), self.sabotage()
+    def broker(self) -> InMemoryBroker:
+        return InMemoryBroker()
+
+    @pytest.fixture
+    def connect(self, broker: InMemoryBroker) -> Connect:
+        sabotage = self.sabotage()
         return lambda: SabotagedTransport(broker, sabotage)
+
+    @pytest.fixture
+    def faults(self, broker: InMemoryBroker) -> Faults:
+        return InMemoryFaults(broker)
+
+    @pytest.fixture
+    def unsafe(self) -> Unsafe | None:
+        async def connect(consumer: str, topic: Topic) -> Transport:
+            trusting = self.sabotage is TrustsEveryBroker
+            return InMemoryTransport() if trusting else ForgetfulTransport()
+
+        return Unsafe(connect=connect, setting="memory = on")
 
 
 class TestSabotage(Sabotaged):
@@ -258,3 +361,23 @@ class TestConvictsANeighbour(Sabotaged):
 
 class TestSkipsAnUnknownVersion(Sabotaged):
     sabotage = SkipsAnUnknownVersion
+
+
+class TestAcceptsLate(Sabotaged):
+    sabotage = AcceptsLate
+
+
+class TestNeverLearnsOfALoss(Sabotaged):
+    sabotage = NeverLearnsOfALoss
+
+
+class TestHidesARecreation(Sabotaged):
+    sabotage = HidesARecreation
+
+
+class TestKeepsRetriesInTheProcess(Sabotaged):
+    sabotage = KeepsRetriesInTheProcess
+
+
+class TestTrustsEveryBroker(Sabotaged):
+    sabotage = TrustsEveryBroker

@@ -69,6 +69,7 @@ class Line:
         self.capabilities: Capabilities = self._transport.capabilities
         self.reachable = True
         self.connected = True
+        self.sticky = False
         self.dials = 0
         self.mismatched: set[str] = set()
         self.gates: dict[str, asyncio.Event] = {}
@@ -101,7 +102,7 @@ class Line:
         feed = await self._transport.subscribe(subscription)
         if subscription.source is not Source.EVENTS:
             return feed
-        self.feeds.append(Cable(self, feed))
+        self.feeds.append(Cable(self, feed, stuck=self.sticky))
         return self.feeds[-1]
 
     async def remove(
@@ -118,15 +119,19 @@ class Line:
 
 
 class Cable:
-    """A feed that can be cut, and refuse settlements."""
+    """A feed that can be cut, and refuse settlements. One that is not free hands out nothing, and does not even end."""
 
-    def __init__(self, line: Line, feed: Feed) -> None:
+    def __init__(self, line: Line, feed: Feed, *, stuck: bool) -> None:
         self._line = line
         self._feed = feed
+        self.free = asyncio.Event()
+        if not stuck:
+            self.free.set()
         self._cut = asyncio.Event()
         self.settled: list[Settlement] = []
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
+        await self.free.wait()
         cut = asyncio.ensure_future(self._cut.wait())
         receiving = asyncio.ensure_future(self._feed.receive(limit))
         try:

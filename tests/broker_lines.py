@@ -17,7 +17,10 @@ class Broker:
     remedy: str
 
 
-BROKERS: Final = (Broker(name="memory", remedy="run the whole suite with `make test`"),)
+BROKERS: Final = (
+    Broker(name="memory", remedy="run the whole suite with `make test`"),
+    Broker(name="rabbitmq", remedy="install it with `make brokers`, then run the whole suite with `make test`"),
+)
 
 RAN: Final = {"passed": "passed", "failed": "failed", "xfailed": "known gaps"}
 DID_NOT_RUN: Final = {"skipped": "skipped", "error": "could not be set up"}

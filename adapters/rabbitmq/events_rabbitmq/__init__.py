@@ -1,0 +1,12 @@
+"""Integration events over RabbitMQ: `pip install "events-core[rabbitmq]"`."""
+
+from events_rabbitmq.bus import RabbitMQEventBus
+from events_rabbitmq.settings import RabbitMQSettings
+from events_rabbitmq.transport import RabbitMQTransport
+
+__all__ = ["RabbitMQEventBus", "RabbitMQSettings", "RabbitMQTransport", "from_url"]
+
+
+def from_url(url: str) -> RabbitMQTransport:
+    """A transport for `amqp://` and `amqps://`."""
+    return RabbitMQTransport(url)

@@ -1,0 +1,123 @@
+"""The feed of dead letters: reads the queue once, and holds what it read until it is stopped."""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiormq.abc import AbstractChannel
+from pamqp import commands, frame
+
+from events_core.errors import ConnectionLost, EventsError, NotConnected
+from events_core.ports import Delivery, Settled, Settlement, Verdict
+from events_rabbitmq import topology
+from events_rabbitmq.errors import translated
+from events_rabbitmq.feeds import Copies, copy_of
+from events_rabbitmq.frames import GET_EMPTY, Lane
+from events_rabbitmq.inbox import Inbox
+from events_rabbitmq.link import Link
+from events_rabbitmq.publisher import Outcome
+from events_rabbitmq.topology import Names
+
+__all__ = ["DeadLetterFeed"]
+
+
+class DeadLetterFeed:
+    """Gets letters by request. Those that are left there go back, in order, when the channel is closed."""
+
+    def __init__(self, link: Link, names: Names, copies: Copies) -> None:
+        self._link = link
+        self._names = names
+        self._copies = copies
+        self._inbox = Inbox(names.dead)
+        self._channel: AbstractChannel | None = None
+        self._at_end = False
+        self._asked = 0
+        self._answered: asyncio.Future[None] | None = None
+
+    async def open(self) -> None:
+        """Begin to read, with `NotConnected`. A subscription that is not there has no dead letters."""
+        if await topology.depth(self._link, self._names.dead) is None:
+            self._at_end = True
+            return
+        self._channel = await self._link.channel(Lane(method=self._on_method, message=self._on_letter, end=self.end))
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        """The next ones; empty at the end."""
+        if self._at_end or self._channel is None:
+            return ()
+        self._inbox.check()
+        self._asked, self._answered = limit, asyncio.get_running_loop().create_future()
+        get = frame.marshal(commands.Basic.Get(queue=self._names.dead), self._channel.number)
+        self._link.write([get] * limit)
+        try:
+            async with translated(self._link.timeout):
+                await self._answered
+        except NotConnected as error:
+            raise ConnectionLost(str(error)) from error
+        return self._inbox.take(limit)
+
+    async def settle(self, batch: Sequence[Settlement]) -> Sequence[Settled]:
+        """Discard at once, replay when the copy is confirmed; what is left there goes back in the end."""
+        self._inbox.check()
+        ours = [self._inbox.holds(each.delivery) for each in batch]
+        replayed = [
+            each for each, is_ours in zip(batch, ours, strict=True) if is_ours and each.verdict is Verdict.RETRY
+        ]
+        copied = await self._replay(replayed)
+        self._inbox.check()
+        results: list[Settled] = []
+        for settlement, is_ours in zip(batch, ours, strict=True):
+            result = copied.get(settlement.delivery, Settled.DONE if is_ours else Settled.LOST)
+            if result is Settled.DONE and settlement.verdict is not Verdict.RELEASE:
+                self._discard(settlement.delivery)
+            results.append(result)
+        return results
+
+    async def lag(self) -> int | None:
+        """How many were not read."""
+        depth = await topology.depth(self._link, self._names.dead)
+        return 0 if depth is None else depth.ready
+
+    async def stop(self) -> None:
+        """Give back what was left there."""
+        self._at_end = True
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            self._inbox.end("the feed was stopped")
+            await self._link.close_channel(channel)
+
+    def end(self, reason: str) -> None:
+        """The channel is gone: what is held can be read again."""
+        self._inbox.end(reason)
+        self._tell()
+
+    def _on_method(self, name: bytes, _: bytes) -> bool:
+        if name != GET_EMPTY:
+            return False
+        self._at_end = True
+        self._count()
+        return True
+
+    def _on_letter(self, told: bytes, properties: bytes, body: bytes) -> None:
+        self._inbox.put(told, properties, body)
+        self._count()
+
+    def _count(self) -> None:
+        self._asked -= 1
+        if not self._asked:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(None)
+
+    async def _replay(self, batch: Sequence[Settlement]) -> dict[Delivery, Settled]:
+        try:
+            outcomes = await self._copies([(self._names.queue, copy_of(each)) for each in batch]) if batch else ()
+        except EventsError:
+            outcomes = [Outcome.UNKNOWN] * len(batch)
+        stored = {True: Settled.DONE, False: Settled.AGAIN}
+        return {each.delivery: stored[outcome is Outcome.STORED] for each, outcome in zip(batch, outcomes, strict=True)}
+
+    def _discard(self, delivery: Delivery) -> None:
+        if self._channel is not None:
+            self._link.write(self._inbox.settle(self._channel.number, accepted=[delivery], released=()))

@@ -1,0 +1,64 @@
+"""How to reach a broker, and what is to be known of it."""
+
+from dataclasses import dataclass, field, replace
+from ssl import SSLContext
+from typing import Final
+
+from yarl import URL
+
+from events_core.errors import ConfigurationError
+
+__all__ = ["RabbitMQSettings", "parse"]
+
+_SCHEMES: Final = frozenset({"amqp", "amqps"})
+_FORM: Final = "a RabbitMQ URL reads amqp://user:password@host:5672/vhost, or amqps://... for TLS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RabbitMQSettings:
+    """Beside the URL. The numbers and the namespace can stand in its query as well, and win there.
+
+    | setting | meaning | unit | default |
+    |---|---|---|---|
+    | `namespace` | stands before the name of every object on the broker | | none |
+    | `heartbeat` | after three times as long without a sign of life a connection is given up | seconds | 10 |
+    | `consumer_timeout` | the broker's setting of this name: how long it lets a delivery be held | seconds | 1800 |
+    | `timeout` | within which the broker has to answer a call | seconds | 10 |
+    | `ssl_context` | for `amqps://`, where the system's certificates are not enough | | none |
+    """
+
+    namespace: str = ""
+    heartbeat: int = 10
+    consumer_timeout: float = 1800.0
+    timeout: float = 10.0
+    ssl_context: SSLContext | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.heartbeat < 1 or self.consumer_timeout <= 0 or self.timeout <= 0:
+            raise ConfigurationError(
+                "heartbeat is in whole seconds, from 1 on; consumer_timeout and timeout are above 0"
+            )
+
+
+def parse(url: str, settings: RabbitMQSettings) -> tuple[URL, RabbitMQSettings]:
+    """The address as the client library wants it, and the settings with what the query says.
+
+    Raises:
+        ConfigurationError: it is no URL of a RabbitMQ. The message does not show it: it may hold a password.
+    """
+    try:
+        address = URL(url)
+        query = address.query
+        settings = replace(
+            settings,
+            namespace=query.get("namespace", settings.namespace),
+            heartbeat=int(query.get("heartbeat", settings.heartbeat)),
+            consumer_timeout=float(query.get("consumer_timeout", settings.consumer_timeout)),
+            timeout=float(query.get("timeout", settings.timeout)),
+        )
+    except ValueError:
+        raise ConfigurationError(_FORM) from None
+    if address.scheme not in _SCHEMES or not address.host:
+        raise ConfigurationError(_FORM)
+    address = address.without_query_params("namespace", "consumer_timeout", "timeout")
+    return address.update_query(heartbeat=settings.heartbeat), settings

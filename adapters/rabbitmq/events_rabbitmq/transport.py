@@ -1,0 +1,185 @@
+"""The transport: one connection to publish on, one to consume on."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from events_core.errors import (
+    EventsError,
+    MalformedMessage,
+    NotConnected,
+    OutcomeUnknown,
+    SendRejected,
+    SubscriptionNotEmpty,
+)
+from events_core.messages import JsonCodec
+from events_core.ports import Alert, AlertKind, Capabilities, Feed, Notify, Source, Subscription, Topic, Wire
+from events_rabbitmq import topology
+from events_rabbitmq.broadcast import BroadcastFeed
+from events_rabbitmq.dead_letters import DeadLetterFeed
+from events_rabbitmq.feeds import EventFeed
+from events_rabbitmq.link import Line, Link
+from events_rabbitmq.publisher import Outcome, Publisher, Target
+from events_rabbitmq.settings import RabbitMQSettings, parse
+from events_rabbitmq.topology import Names
+
+__all__ = ["RabbitMQTransport"]
+
+
+class RabbitMQTransport:
+    """One process's way to a RabbitMQ broker, 3.10 or later."""
+
+    def __init__(self, url: str, settings: RabbitMQSettings | None = None) -> None:
+        address, self._settings = parse(url, settings or RabbitMQSettings())
+        self._publishing = Line(address, self._settings, "publish")
+        self._consuming = Line(address, self._settings, "consume")
+        self._codec = JsonCodec()
+        self._notify: Notify | None = None
+        self._publisher: Publisher | None = None
+        self._opening = asyncio.Lock()
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._fed: set[Names] = set()
+        self._unwanted: set[Target] = set()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Durable, and it counts; neither order nor history."""
+        limit = self._settings.consumer_timeout
+        return Capabilities(durable=True, ordered=False, earliest=False, counts_starts=True, hold_limit=limit)
+
+    async def open(self, notify: Notify) -> None:
+        """Connect twice: a broker short of memory or disk stops whoever publishes, and accepts have to flow."""
+        self._notify = notify
+        try:
+            (await self._consuming.link()).check_version()
+            await self._publishing.link()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Disconnect: the broker takes back what was not settled."""
+        self._notify = None
+        self._publisher = None
+        await asyncio.gather(self._consuming.close(), self._publishing.close())
+
+    async def publish(self, topic: Topic, batch: Sequence[Wire]) -> Sequence[EventsError | None]:
+        """Publish to the topic's exchange; an event's routing key is its type."""
+        exchange = self._named(topic.name)
+        try:
+            async with self._turns[exchange]:
+                publisher = await self._ready_publisher(exchange)
+                written = publisher.write([(Target(exchange, self._type_of(wire)), wire) for wire in batch])
+            return [_result(outcome) for outcome in await publisher.outcomes(written)]
+        except NotConnected as error:
+            return [_caused(NotConnected(str(error)), error) for _ in batch]
+        except EventsError as error:
+            return [_caused(SendRejected(str(error)), error) for _ in batch]
+
+    async def subscribe(self, subscription: Subscription) -> Feed:
+        """Declare, bind, consume."""
+        notify = self._opened()
+        names = Names.of(subscription, self._settings.namespace)
+        link = await self._consuming.link()
+        feed: EventFeed | DeadLetterFeed | BroadcastFeed
+        if subscription.source is Source.BROADCAST:
+            feed = BroadcastFeed(link, names.exchange, subscription.window, notify)
+        elif subscription.source is Source.DEAD:
+            feed = DeadLetterFeed(link, names, self._copy)
+        else:
+            waits = await self._declare(link, names, subscription, notify)
+            feed = EventFeed(link, names, waits, self._copy, window=subscription.window)
+        await feed.open()
+        return feed
+
+    async def remove(
+        self, subscription: Subscription, *, types: frozenset[str] | None = None, force: bool = False
+    ) -> None:
+        """Delete the queues, or some bindings."""
+        self._opened()
+        names = Names.of(subscription, self._settings.namespace)
+        link = await self._consuming.link()
+        if types is not None:
+            await topology.unbind(link, names, types)
+            return
+        if not force:
+            await _refuse_backlog(link, names)
+        await topology.delete(link, names)
+        self._fed.discard(names)
+
+    def _opened(self) -> Notify:
+        if self._notify is None:
+            raise NotConnected("the RabbitMQ transport is not open")
+        return self._notify
+
+    def _named(self, name: str) -> str:
+        return f"{self._settings.namespace}.{name}" if self._settings.namespace else name
+
+    async def _declare(
+        self, link: Link, names: Names, subscription: Subscription, notify: Notify
+    ) -> Mapping[float, str]:
+        deleted = names in self._fed and await topology.depth(link, names.queue) is None
+        waits = await topology.declare(link, names, subscription)
+        self._fed.add(names)
+        if deleted:
+            subject = f"{subscription.consumer}.{subscription.topic.name}"
+            notify(Alert(AlertKind.RECREATED, subject, "it had been deleted; the events it held are lost"))
+        return waits
+
+    async def _ready_publisher(self, exchange: str | None = None) -> Publisher:
+        self._opened()
+        async with self._opening:
+            publisher = self._publisher
+            if publisher is None or publisher.ended is not None:
+                publisher = Publisher(await self._publishing.link(), self._report_unrouted)
+                await publisher.open()
+                self._publisher = publisher
+        if exchange is not None and exchange not in publisher.exchanges:
+            await topology.declare_exchange(publisher.link, exchange)
+            publisher.exchanges.add(exchange)
+        await publisher.link.room()
+        return publisher
+
+    async def _copy(self, copies: Sequence[tuple[str, Wire]]) -> Sequence[Outcome]:
+        publisher = await self._ready_publisher()
+        return await publisher.outcomes(publisher.write([(Target("", queue), wire) for queue, wire in copies]))
+
+    def _type_of(self, wire: Wire) -> str:
+        """By the headers, else by the body; a message that tells neither goes to every subscription."""
+        if (named := wire.headers.get("type")) is not None:
+            return named
+        with suppress(MalformedMessage):
+            return self._codec.peek(wire.body)[0]
+        return topology.ANY_TYPE
+
+    def _report_unrouted(self, target: Target) -> None:
+        """Once each: a topic without subscriptions may be meant so."""
+        if target.exchange and target not in self._unwanted and self._notify is not None:
+            self._unwanted.add(target)
+            self._notify(Alert(AlertKind.UNROUTED, target.exchange, f"no subscription wants {target.routing_key}"))
+
+
+async def _refuse_backlog(link: Link, names: Names) -> None:
+    queues = (names.queue, names.dead, *await topology.existing_waits(link, names))
+    depths = [each for queue in queues if (each := await topology.depth(link, queue)) is not None]
+    if backlog := sum(each.ready for each in depths):
+        raise SubscriptionNotEmpty(f"{names.queue} still holds {backlog} events; handle or force")
+    if consumers := sum(each.consumers for each in depths):
+        # What they hold unsettled cannot be seen from here.
+        raise SubscriptionNotEmpty(f"{names.queue} is being consumed {consumers} times; stop these processes, or force")
+
+
+def _result(outcome: Outcome) -> EventsError | None:
+    match outcome:
+        case Outcome.REFUSED:
+            return SendRejected("RabbitMQ did not take the event for at least one subscription; is a queue full?")
+        case Outcome.UNKNOWN:
+            return OutcomeUnknown("no confirm from RabbitMQ; send again with the same id")
+        case _:
+            return None
+
+
+def _caused(error: EventsError, cause: EventsError) -> EventsError:
+    error.__cause__ = cause
+    return error

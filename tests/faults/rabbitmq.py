@@ -1,0 +1,55 @@
+"""What can be done to a RabbitMQ node beside starting, killing and freezing it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol, cast
+
+import aio_pika
+
+from brokers import Broker
+
+__all__ = ["alarm", "delete_subscription", "hurried", "occupy"]
+
+HEARTBEAT = 2
+"""Seconds; a node gives up a silent client after three of them."""
+
+
+class Node(Broker, Protocol):
+    """A broker that takes the commands of rabbitmqctl."""
+
+    def control(self, *args: str) -> str:
+        """What `rabbitmqctl` answers."""
+        ...
+
+
+def hurried(url: str) -> str:
+    """The URL with a short heartbeat."""
+    return f"{url}?heartbeat={HEARTBEAT}"
+
+
+@asynccontextmanager
+async def alarm(broker: Broker) -> AsyncIterator[None]:
+    """The node believes that its disk is full: it reads nothing more from connections that publish."""
+    await _control(broker, "set_disk_free_limit", "100000GB")
+    try:
+        assert "disk" in await _control(broker, "eval", "rabbit_alarm:get_alarms().")
+        yield
+    finally:
+        await _control(broker, "set_disk_free_limit", "50MB")
+
+
+async def delete_subscription(broker: Broker, consumer: str, topic: str) -> None:
+    """Delete its queue, as an operator would."""
+    await _control(broker, "delete_queue", f"{consumer}.{topic}")
+
+
+async def occupy(broker: Broker, consumer: str, topic: str) -> None:
+    """Have a queue of its name that is no quorum queue."""
+    async with await aio_pika.connect(broker.url) as connection:
+        channel = await connection.channel()
+        await channel.declare_queue(f"{consumer}.{topic}", durable=True, arguments={"x-queue-type": "classic"})
+
+
+async def _control(broker: Broker, *args: str) -> str:
+    return await asyncio.to_thread(cast("Node", broker).control, *args)
