@@ -12,7 +12,7 @@ from brokers.broker import BrokerFailed
 
 # Its standard input is a pipe that only we hold: it ends when we do, however that happens. (A parent-death signal
 # would follow the thread that started the process, and that may be a short-lived one.)
-GUARD: Final = 'read -r _; kill -KILL -- "-$1"'
+GUARD: Final = 'read -r _; kill -KILL "-$1"'
 TOOL_TIMEOUT: Final = 30.0
 
 

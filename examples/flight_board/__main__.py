@@ -5,6 +5,7 @@ In memory everything happens in one process; on a broker every service is a proc
 
 import argparse
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +23,8 @@ IN_MEMORY = "memory"
 
 def main() -> int:
     """Run the program; 0 if everything that was sent is accounted for, 1 if not."""
+    # Whoever ends this program by SIGTERM ends what it has started, too, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = _options()
     console = Console(width=None if sys.stdout.isatty() else 100)
     plan = YEAR if options.full else DAY

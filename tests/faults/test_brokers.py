@@ -66,7 +66,7 @@ async def test_a_full_broker_fails_sends_in_time_and_loses_no_retry_and_no_dead_
     full = needed(scene.platform.alarm, scene.platform, "way to be full")
     gate = scene.gate("first")
     await scene.consumer(gate, concurrency=5, prefetch=20)
-    events = [Work(number=n, hold=True, failures=n % 10 == 1, reject=n % 10 == 2) for n in range(60)]
+    events = [Work(number=n, hold=True, failures=int(n % 10 == 1), reject=n % 10 == 2) for n in range(60)]
     ids = await scene.send(*events)
     plain = {id for id, event in zip(ids, events, strict=True) if not event.failures and not event.reject}
     await scene.journal.count("begun", 5, within=PATIENCE)

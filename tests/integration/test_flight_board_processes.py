@@ -3,6 +3,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +16,9 @@ ROOT: Final = Path(__file__).parents[2]
 KILLED: Final = re.compile(r"^killed +(\w+) +pid (\d+) +after (\d+) events$", re.MULTILINE)
 
 
-def play_as_processes(url: str, *arguments: str) -> tuple[int, str]:
-    """The exit code and all that was printed; nothing that it started outlives this."""
+@contextmanager
+def demo(url: str, *arguments: str) -> Generator["subprocess.Popen[str]"]:
+    """The flight board on this broker; nothing that it started outlives the block."""
     command = [sys.executable, "-m", "examples.flight_board", "--bus", url, *arguments]
     environment = {**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
     with subprocess.Popen(
@@ -26,13 +29,12 @@ def play_as_processes(url: str, *arguments: str) -> tuple[int, str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    ) as demo:
+    ) as process:
         try:
-            printed, _ = demo.communicate(timeout=60)
-        except subprocess.TimeoutExpired:
-            os.killpg(demo.pid, signal.SIGKILL)
-            raise
-    return demo.returncode, printed
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def row(printed: str, consumer: str) -> list[int]:
@@ -43,15 +45,27 @@ def row(printed: str, consumer: str) -> list[int]:
 
 
 @pytest.mark.broker("rabbitmq")
-@pytest.mark.parametrize("seed", ["2013", "7"])
 def test_a_day_as_processes_ends_with_matching_totals_although_a_consumer_was_killed_at_work(
-    rabbitmq: brokers.RabbitMQ, seed: str
+    rabbitmq: brokers.RabbitMQ,
 ) -> None:
-    code, printed = play_as_processes(rabbitmq.url, "--seed", seed)
-    assert code == 0, printed
+    with demo(rabbitmq.url, "--seed", "7") as process:
+        printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, printed
     assert "Totals OK: nothing lost, nothing counted twice." in printed
     ((victim, _pid, _handled),) = KILLED.findall(printed)
     assert len(re.findall(rf"^started +{victim} ", printed, re.MULTILINE)) == 2
     sent, handled, dead, effects, _retries, duplicates = row(printed, victim)
     assert (sent, effects) == (handled + dead, handled)
     assert duplicates, "nothing came again: the consumer was not at work when it was killed"
+
+
+@pytest.mark.broker("rabbitmq")
+def test_a_demo_that_is_ended_on_the_way_leaves_no_service_running(rabbitmq: brokers.RabbitMQ) -> None:
+    with demo(rabbitmq.url) as process:
+        assert process.stdout is not None
+        started = [next(process.stdout) for _ in range(4)]
+        process.terminate()
+        process.communicate(timeout=30)
+        for line in started:
+            with pytest.raises(ProcessLookupError):
+                os.kill(int(line.split()[3]), 0)

@@ -7,10 +7,10 @@ from aiormq.abc import AbstractChannel
 
 from events_core.ports import Alert, AlertKind, Delivery, Notify, Settled, Settlement
 from events_rabbitmq import topology
+from events_rabbitmq.amqp.frames import CANCEL, Lane
+from events_rabbitmq.amqp.link import Link
 from events_rabbitmq.feeds import never
-from events_rabbitmq.frames import CANCEL, Lane
 from events_rabbitmq.inbox import Inbox
-from events_rabbitmq.link import Link
 
 __all__ = ["BroadcastFeed"]
 

@@ -9,12 +9,12 @@ from pamqp import commands, frame
 from events_core.errors import ConnectionLost, EventsError, NotConnected
 from events_core.ports import Delivery, Settled, Settlement, Verdict
 from events_rabbitmq import topology
-from events_rabbitmq.errors import translated
+from events_rabbitmq.amqp.errors import translated
+from events_rabbitmq.amqp.frames import GET_EMPTY, Lane
+from events_rabbitmq.amqp.link import Link
+from events_rabbitmq.amqp.publisher import Outcome
 from events_rabbitmq.feeds import Copies, copy_of
-from events_rabbitmq.frames import GET_EMPTY, Lane
 from events_rabbitmq.inbox import Inbox
-from events_rabbitmq.link import Link
-from events_rabbitmq.publisher import Outcome
 from events_rabbitmq.topology import Names
 
 __all__ = ["DeadLetterFeed"]

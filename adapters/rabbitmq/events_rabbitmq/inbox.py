@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from events_core.errors import ConnectionLost
 from events_core.ports import Delivery
-from events_rabbitmq.frames import DELIVER
+from events_rabbitmq.amqp.frames import DELIVER
 from events_rabbitmq.wire import read
 
 __all__ = ["Inbox"]

@@ -15,8 +15,8 @@ from pamqp.common import FieldValue
 
 from events_core.errors import TopologyMismatch, UnsafeBroker
 from events_core.ports import Subscription
-from events_rabbitmq.errors import NotThere, translated
-from events_rabbitmq.link import Link
+from events_rabbitmq.amqp.errors import NotThere, translated
+from events_rabbitmq.amqp.link import Link
 
 __all__ = ["ANY_TYPE", "Depth", "Names", "declare", "declare_exchange", "delete", "depth", "existing_waits", "unbind"]
 

@@ -16,13 +16,14 @@ from events_core.errors import (
 from events_core.messages import JsonCodec
 from events_core.ports import Alert, AlertKind, Capabilities, Feed, Notify, Source, Subscription, Topic, Wire
 from events_rabbitmq import topology
+from events_rabbitmq.amqp.link import Line, Link
+from events_rabbitmq.amqp.publisher import Outcome, Publisher, Target
+from events_rabbitmq.amqp.settings import RabbitMQSettings, parse
 from events_rabbitmq.broadcast import BroadcastFeed
 from events_rabbitmq.dead_letters import DeadLetterFeed
 from events_rabbitmq.feeds import EventFeed
-from events_rabbitmq.link import Line, Link
-from events_rabbitmq.publisher import Outcome, Publisher, Target
-from events_rabbitmq.settings import RabbitMQSettings, parse
 from events_rabbitmq.topology import Names
+from events_rabbitmq.wire import encode
 
 __all__ = ["RabbitMQTransport"]
 
@@ -70,7 +71,7 @@ class RabbitMQTransport:
         try:
             async with self._turns[exchange]:
                 publisher = await self._ready_publisher(exchange)
-                written = publisher.write([(Target(exchange, self._type_of(wire)), wire) for wire in batch])
+                written = publisher.write([(Target(exchange, self._type_of(wire)), encode(wire)) for wire in batch])
             return [_result(outcome) for outcome in await publisher.outcomes(written)]
         except NotConnected as error:
             return [_caused(NotConnected(str(error)), error) for _ in batch]
@@ -143,7 +144,7 @@ class RabbitMQTransport:
 
     async def _copy(self, copies: Sequence[tuple[str, Wire]]) -> Sequence[Outcome]:
         publisher = await self._ready_publisher()
-        return await publisher.outcomes(publisher.write([(Target("", queue), wire) for queue, wire in copies]))
+        return await publisher.outcomes(publisher.write([(Target("", queue), encode(wire)) for queue, wire in copies]))
 
     def _type_of(self, wire: Wire) -> str:
         """By the headers, else by the body; a message that tells neither goes to every subscription."""

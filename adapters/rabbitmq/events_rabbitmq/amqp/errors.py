@@ -36,7 +36,12 @@ _MEANINGS: Final[tuple[tuple[tuple[type[Exception], ...], tuple[str, ...], type[
         UnsafeBroker,
         "; subscriptions need durable quorum queues: delete the queue, or upgrade",
     ),
-    ((foreign.ChannelPreconditionFailed, foreign.ChannelLockedResource), _ANYTHING, TopologyMismatch, ""),
+    (
+        (foreign.ChannelPreconditionFailed, foreign.ChannelLockedResource),
+        _ANYTHING,
+        TopologyMismatch,
+        "; it was not made by this library, which needs durable quorum queues: delete it when empty, or use a namespace",
+    ),
     ((foreign.ChannelNotFoundEntity,), _ANYTHING, NotThere, ""),
 )
 """The first that fits. What is none of these is a lost connection, and passes."""

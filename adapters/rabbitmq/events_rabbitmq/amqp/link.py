@@ -13,9 +13,9 @@ from aiormq.abc import AbstractChannel
 from yarl import URL
 
 from events_core.errors import EventsError, NotConnected, UnsafeBroker
-from events_rabbitmq.errors import translated
-from events_rabbitmq.frames import Lane, Tap
-from events_rabbitmq.settings import RabbitMQSettings
+from events_rabbitmq.amqp.errors import translated
+from events_rabbitmq.amqp.frames import Lane, Tap
+from events_rabbitmq.amqp.settings import RabbitMQSettings
 
 __all__ = ["Line", "Link"]
 
@@ -44,7 +44,7 @@ class Link:
         self._tasks: set[asyncio.Task[None]] = set()
         self.timeout: float = timeout
         self.frame_max: int = self._client.connection_tune.frame_max
-        self._client.closing.add_done_callback(self._broke)
+        self._client.closing.add_done_callback(self._broke)  # pyright: ignore[reportUnknownMemberType] theirs is untyped
 
     @property
     def ended(self) -> str | None:

@@ -11,10 +11,9 @@ from aiormq.abc import AbstractChannel
 from pamqp import commands, frame
 
 from events_core.errors import NotConnected
-from events_core.ports import Wire
-from events_rabbitmq.frames import ACK, NACK, Lane
-from events_rabbitmq.link import Link
-from events_rabbitmq.wire import encode, message_id_of
+from events_rabbitmq.amqp.content import Content, frames, properties
+from events_rabbitmq.amqp.frames import ACK, NACK, Lane
+from events_rabbitmq.amqp.link import Link
 
 __all__ = ["Batch", "Outcome", "Publisher", "Target"]
 
@@ -88,7 +87,7 @@ class Publisher:
         self._channel = await self.link.channel(lane, confirms=True)
         self._number = self._channel.number
 
-    def write(self, messages: Sequence[tuple[Target, Wire]]) -> Batch:
+    def write(self, messages: Sequence[tuple[Target, Content]]) -> Batch:
         """Write all at once, in order. Raises `NotConnected` where surely nothing was written."""
         if self.ended is not None or self.link.blocked:
             raise NotConnected(self.ended or "RabbitMQ takes no messages for now: it is short of memory or disk")
@@ -110,24 +109,16 @@ class Publisher:
         for batch, _, _ in waiting.values():
             batch.give_up()
 
-    def _frames(self, batch: Batch, messages: Sequence[tuple[Target, Wire]]) -> list[bytes]:
-        frames: list[bytes] = []
-        for index, (target, wire) in enumerate(messages):
-            tag = self._tag + 1
-            try:
-                # An identity of its own for each attempt: a returned message is told apart by nothing else.
-                content = encode(
-                    wire, channel=self._number, message_id=f"{self._identity}-{tag}", frame_max=self.link.frame_max
-                )
-                frames.append(self._methods.get(target) or self._method(target))
-            except ValueError:
-                # AMQP has no way to say it. Nothing of it is written, so it takes no tag.
-                batch.answer(index, Outcome.REFUSED)
-                continue
-            frames += content
-            self._tag = tag
-            self._waiting[tag] = (batch, index, target)
-        return frames
+    def _frames(self, batch: Batch, messages: Sequence[tuple[Target, Content]]) -> list[bytes]:
+        written: list[bytes] = []
+        for index, (target, content) in enumerate(messages):
+            self._tag += 1
+            self._waiting[self._tag] = (batch, index, target)
+            # An identity of its own for each attempt: a returned message is told apart by nothing else.
+            identity = f"{self._identity}-{self._tag}"
+            written.append(self._methods.get(target) or self._method(target))
+            written += frames(content, channel=self._number, message_id=identity, frame_max=self.link.frame_max)
+        return written
 
     def _method(self, target: Target) -> bytes:
         publish = commands.Basic.Publish(exchange=target.exchange, routing_key=target.routing_key, mandatory=True)
@@ -149,9 +140,9 @@ class Publisher:
             self._answer(tag, outcome)
         return True
 
-    def _on_return(self, told: bytes, properties: bytes, body: bytes) -> None:
+    def _on_return(self, method: bytes, told: bytes, body: bytes) -> None:
         """Comes before the confirm of the same message."""
-        tag = int(message_id_of(properties).rpartition("-")[2])
+        tag = int(properties(told).message_id.rpartition("-")[2])
         if (waiting := self._waiting.get(tag)) is not None:
             batch, index, target = waiting
             batch.outcomes[index] = Outcome.UNROUTED
