@@ -48,6 +48,7 @@ check: setup ## formatting, lint, types and layers
 	$(BIN)/pyright $(SOURCES)
 	@# Asks the first Python on the path where the package is.
 	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes events_core --ignoreexternal
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes events_rabbitmq --ignoreexternal
 	$(BIN)/lint-imports
 
 bench: setup ## run the benchmarks

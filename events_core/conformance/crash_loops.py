@@ -48,7 +48,7 @@ async def _consume(stage: Stage, recorder: Recorder) -> Process:
 
 async def _crash_until_convicted(stage: Stage, recorder: Recorder, process: Process) -> Sequence[DeadLetter]:
     """Kill each process that begins with the poison, until one convicts it instead."""
-    convicted = asyncio.create_task(stage.dead_letters("first", 1))
+    convicted = asyncio.create_task(stage.dead_letters("first", 1, patience=2 * _LIMIT * stage.patience))
     crashes = 0
     while not convicted.done():
         begun = asyncio.create_task(_poisons(recorder, crashes + 1))
@@ -56,6 +56,7 @@ async def _crash_until_convicted(stage: Stage, recorder: Recorder, process: Proc
         if not begun.done():
             begun.cancel()
             break
+        await begun
         crashes += 1
         assert crashes <= 2 * _LIMIT, "the poison was not convicted"
         await process.kill()

@@ -122,16 +122,19 @@ class Stage:
         for recorder in recorders:
             await recorder.see(number)
 
-    async def until(self, condition: Callable[[], Awaitable[bool]], wanted: str) -> None:
+    async def until(
+        self, condition: Callable[[], Awaitable[bool]], wanted: str, *, patience: float | None = None
+    ) -> None:
         """Ask again and again for what nobody is told of."""
+        patience = patience or self.patience
         try:
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(patience):
                 while not await condition():  # noqa: ASYNC110 a broker sets no asyncio.Event
                     await asyncio.sleep(_LOOK_AGAIN)
         except TimeoutError:
-            raise AssertionError(f"not {wanted} within {self.patience} s") from None
+            raise AssertionError(f"not {wanted} within {patience} s") from None
 
-    async def dead_letters(self, consumer: str, number: int) -> Sequence[DeadLetter]:
+    async def dead_letters(self, consumer: str, number: int, *, patience: float | None = None) -> Sequence[DeadLetter]:
         """The dead letters of this consumer, as soon as there are so many."""
         letters = self.sender.dead_letters(consumer, self.topic)
         found: list[DeadLetter] = []
@@ -140,7 +143,7 @@ class Stage:
             found[:] = await letters.list()
             return len(found) >= number
 
-        await self.until(enough, f"{number} dead letters of {consumer}")
+        await self.until(enough, f"{number} dead letters of {consumer}", patience=patience)
         return found
 
     async def held(self, process: Process, number: int) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from events_core.errors import ConfigurationError, UnknownDeadLetter
+from events_core.errors import ConfigurationError, OutcomeUnknown, UnknownDeadLetter
 from events_core.integration import attributes
 from events_core.messages import BUS_PREFIX, CLOUDEVENTS_ATTRIBUTES
-from events_core.ports import Delivery, Feed, Settlement, Source, Subscription, Topic, Transport, Verdict
+from events_core.ports import Delivery, Feed, Settled, Settlement, Source, Subscription, Topic, Transport, Verdict
 
 __all__ = ["DeadLetter", "DeadLetters"]
 
@@ -84,6 +84,7 @@ class DeadLetters:
         """Hand these events to this subscription again, as first attempts of the handlers that have not succeeded.
 
         Returns how many. Where an id is unknown the others are replayed, then `UnknownDeadLetter` is raised.
+        `OutcomeUnknown` if the broker did not confirm one: it is still there, and may have been handed out as well.
         """
         return await self._settle(ids, _replay)
 
@@ -97,7 +98,8 @@ class DeadLetters:
         feed = await self._open()
         try:
             while deliveries := await feed.receive(_PAGE):
-                await feed.settle([_one_of(each, wanted, settled, decide) for each in deliveries])
+                batch = [_one_of(each, wanted, settled, decide) for each in deliveries]
+                _check(batch, await feed.settle(batch))
         finally:
             await feed.stop()
         if missing := [each for each in ids if each not in settled]:
@@ -119,6 +121,13 @@ def _one_of(
     seen = id_ in settled
     settled.add(id_)
     return _discard(delivery) if seen else decide(delivery)
+
+
+def _check(batch: Sequence[Settlement], results: Sequence[Settled]) -> None:
+    for settlement, result in zip(batch, results, strict=True):
+        if result is Settled.AGAIN:
+            advice = "list() shows whether it is still there; replay it again, which counts nothing twice"
+            raise OutcomeUnknown(f"the broker did not confirm the replay; {advice}", event_id=_id(settlement.delivery))
 
 
 def _replay(delivery: Delivery) -> Settlement:

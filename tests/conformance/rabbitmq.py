@@ -1,6 +1,5 @@
 """What can happen to a RabbitMQ node, and a subscription of a kind that would lose what it confirmed."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -33,8 +32,7 @@ class RabbitMQFaults:
             self._proxy.refuse = False
 
     async def restart(self) -> None:
-        # A quorum queue that was declared half a second before a SIGKILL is forgotten: Ra saves its directory so often.
-        await asyncio.sleep(1)
+        await to_thread.run_sync(self._broker.flush)
         self._broker.kill()
         await to_thread.run_sync(self._broker.start)
 

@@ -49,7 +49,7 @@ async def test_headers_of_any_kind_are_text_to_a_handler(stage: Stage, rabbitmq:
     headers: HeadersType = {
         "int": -7,
         "yes": True,
-        "bytes": b"raw",
+        "bytes": bytearray(b"raw"),
         "moment": datetime(2026, 11, 21, 12, tzinfo=UTC),
         "decimal": Decimal("1.5"),
         "float": 0.25,

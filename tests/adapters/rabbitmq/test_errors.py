@@ -1,0 +1,131 @@
+"""The client libraries' errors in our words."""
+
+import asyncio
+import inspect
+import ssl
+from collections.abc import Iterator
+from types import ModuleType
+
+import aio_pika.exceptions
+import aiormq.exceptions
+import pamqp.exceptions
+import pytest
+
+from events_core.errors import (
+    AccessRefused,
+    BrokerSetupError,
+    EventsError,
+    NotConnected,
+    TopologyMismatch,
+    UnsafeBroker,
+)
+from events_rabbitmq.amqp.errors import NotThere, translate, translated
+
+pytestmark = pytest.mark.anyio
+
+FOREIGN = (aiormq.exceptions, aio_pika.exceptions, pamqp.exceptions)
+CURED_BY_THE_OPERATOR = {
+    aiormq.exceptions.AuthenticationError: AccessRefused,
+    aiormq.exceptions.ProbableAuthenticationError: AccessRefused,
+    aiormq.exceptions.ChannelAccessRefused: AccessRefused,
+    aiormq.exceptions.ConnectionNotAllowed: AccessRefused,
+    aiormq.exceptions.ChannelPreconditionFailed: TopologyMismatch,
+    aiormq.exceptions.ChannelLockedResource: TopologyMismatch,
+    aiormq.exceptions.ChannelNotFoundEntity: NotThere,
+}
+"""All others are lost connections: waiting cures them."""
+
+
+def exceptions_of(module: ModuleType) -> Iterator[type[Exception]]:
+    for _, each in inspect.getmembers(module, inspect.isclass):
+        if issubclass(each, Exception):
+            yield each
+
+
+ALL = sorted({each for module in FOREIGN for each in exceptions_of(module)}, key=lambda each: each.__name__)
+
+
+def made(kind: type[Exception]) -> Exception:
+    """One of its kind, whatever its constructor wants."""
+    error = kind.__new__(kind)
+    error.args = ("the broker's words",)
+    return error
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda each: f"{each.__module__}.{each.__name__}")
+async def test_every_error_of_the_client_libraries_is_translated_with_its_cause(kind: type[Exception]) -> None:
+    error = made(kind)
+    with pytest.raises(EventsError) as caught:
+        async with translated(1):
+            raise error
+    assert type(caught.value) is CURED_BY_THE_OPERATOR.get(kind, NotConnected)
+    assert caught.value.__cause__ is error
+    assert "the broker's words" in str(caught.value)
+
+
+def test_the_walk_through_the_libraries_finds_their_errors() -> None:
+    assert set(CURED_BY_THE_OPERATOR) < set(ALL)
+    assert len(ALL) > 30
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "inequivalent arg 'x-queue-type' for queue 'a.b'",
+        "inequivalent arg 'durable' for queue 'a.b'",
+        "feature flag quorum_queue is disabled",
+    ],
+)
+def test_a_queue_that_does_not_keep_what_it_confirmed_is_unsafe(words: str) -> None:
+    assert isinstance(translate(aiormq.exceptions.ChannelPreconditionFailed(words)), UnsafeBroker)
+
+
+@pytest.mark.parametrize("error", [ssl.SSLError("x"), ssl.SSLCertVerificationError("x")])
+def test_a_certificate_that_is_not_trusted_is_a_refusal(error: Exception) -> None:
+    assert isinstance(translate(error), AccessRefused)
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError("x"), OSError("x"), RuntimeError("x"), ValueError("x")])
+async def test_whatever_else_breaks_is_a_lost_connection(error: Exception) -> None:
+    with pytest.raises(NotConnected) as caught:
+        async with translated(1):
+            raise error
+    assert caught.value.__cause__ is error
+
+
+async def test_an_error_of_ours_passes_as_it_is() -> None:
+    ours = BrokerSetupError("as it is")
+    with pytest.raises(BrokerSetupError) as caught:
+        async with translated(1):
+            raise ours
+    assert caught.value is ours
+
+
+async def test_no_answer_in_time_is_a_lost_connection() -> None:
+    with pytest.raises(NotConnected, match=r"0\.01 s"):
+        async with translated(0.01):
+            await asyncio.get_running_loop().create_future()
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_lost_connection() -> None:
+    given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    given_up.cancel()
+    with pytest.raises(NotConnected) as caught:
+        async with translated(1):
+            await given_up
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+
+
+async def test_a_cancellation_that_was_asked_for_stays_one() -> None:
+    begun = asyncio.Event()
+
+    async def wait() -> None:
+        async with translated(10):
+            begun.set()
+            await asyncio.get_running_loop().create_future()
+
+    task = asyncio.create_task(wait())
+    await begun.wait()
+    task.cancel()
+    (outcome,) = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(outcome, asyncio.CancelledError)
