@@ -34,6 +34,8 @@ class Platform:
     """The URL with a lease as short as the broker allows."""
     lease: float = 0.0
     """Seconds after which, with that URL, a frozen process loses what it holds."""
+    rooting: float = 0.0
+    """Seconds after which a new subscription outlives the broker's being killed."""
     handover: float = 1.0
     """Seconds within which others have what a drained process gives back."""
     alarm: Callable[[Broker], AbstractAsyncContextManager[None]] | None = None
@@ -51,6 +53,7 @@ PLATFORMS: Final = (
         broker=partial(new_broker, "rabbitmq"),
         hurried=rabbitmq.hurried,
         lease=3.0 * rabbitmq.HEARTBEAT,
+        rooting=rabbitmq.ROOTING,
         alarm=rabbitmq.alarm,
         delete_subscription=rabbitmq.delete_subscription,
         occupy=rabbitmq.occupy,

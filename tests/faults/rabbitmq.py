@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 import aio_pika
 
 from brokers import Broker
 
-__all__ = ["alarm", "delete_subscription", "hurried", "occupy"]
+__all__ = ["HEARTBEAT", "ROOTING", "alarm", "delete_subscription", "hurried", "occupy"]
 
-HEARTBEAT = 2
+HEARTBEAT: Final = 2
 """Seconds; a node gives up a silent client after three of them."""
+ROOTING: Final = 2.0
+"""Seconds; RabbitMQ 3.10 saves its directory of quorum queues twice a second (Ra's `names.dets`). A queue that is not in
+it comes back from a SIGKILL empty, and without a leader for good."""
 
 
 class Node(Broker, Protocol):

@@ -148,6 +148,8 @@ class Scene:
     @asynccontextmanager
     async def outage(self) -> AsyncIterator[None]:
         """Inside, the broker is dead: killed at the beginning, and started at the end."""
+        rooted = max(entry.at for entry in self.journal.of("ready")) + self.platform.rooting
+        await until(lambda: time.monotonic() > rooted)
         await asyncio.to_thread(self.broker.kill)
         try:
             yield

@@ -96,7 +96,7 @@ class EventFeed:
                 for consumer in self._consumers:
                     await channel.basic_cancel(consumer)
         except EventsError as error:
-            self.end(str(error))
+            self._finish(str(error))
         else:
             self._let_go(accepted=(), released=self._inbox.take_all())
 

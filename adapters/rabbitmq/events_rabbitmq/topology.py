@@ -13,7 +13,7 @@ from typing import Final
 from aiormq.abc import AbstractChannel
 from pamqp.common import FieldValue
 
-from events_core.errors import TopologyMismatch, UnsafeBroker
+from events_core.errors import ConfigurationError, TopologyMismatch, UnsafeBroker
 from events_core.ports import Subscription
 from events_rabbitmq.amqp.errors import NotThere, translated
 from events_rabbitmq.amqp.link import Link
@@ -23,6 +23,7 @@ __all__ = ["ANY_TYPE", "Depth", "Names", "declare", "declare_exchange", "delete"
 ANY_TYPE: Final = ""
 """The routing key of a message that does not tell its type: it goes to every subscription."""
 _MOST_STEPS: Final = 1_000
+_LONGEST_NAME: Final = 255
 _MANY: Final = 1_000_000
 """More often than anybody hands a message back. Without a limit a message that is handed back goes to the end of its
 queue; -1 drops what is read, and 4.x drops a message at its 20th return (RabbitMQ's guide to quorum queues)."""
@@ -37,10 +38,13 @@ class Names:
 
     @classmethod
     def of(cls, subscription: Subscription, namespace: str) -> "Names":
-        """`<namespace>.<consumer>.<topic>`, and the topic's exchange."""
+        """`<namespace>.<consumer>.<topic>`, and the topic's exchange. Raises `ConfigurationError` where AMQP has no room."""
         prefix = f"{namespace}." if namespace else ""
         topic = subscription.topic.name
-        return cls(f"{prefix}{topic}", f"{prefix}{subscription.consumer}.{topic}")
+        names = cls(f"{prefix}{topic}", f"{prefix}{subscription.consumer}.{topic}")
+        if len(names.wait(_MOST_STEPS)) > _LONGEST_NAME:
+            raise ConfigurationError(f"{names.queue} is too long for RabbitMQ; shorten consumer, topic or namespace")
+        return names
 
     @property
     def dead(self) -> str:

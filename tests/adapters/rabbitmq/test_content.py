@@ -169,3 +169,12 @@ def test_an_origin_without_a_message_id_is_that_of_the_same_content() -> None:
     assert read(a, b"body").origin == read(b, b"body").origin
     assert read(a, b"body").origin != read(a, b"other").origin
     assert read(a, b"body").origin != read(told(headers={"a": "1"}), b"body").origin
+
+
+def test_headers_nested_beyond_reason_are_no_error() -> None:
+    nested = b""
+    for _ in range(20_000):
+        nested = b"A" + struct.pack(">I", len(nested)) + nested
+    table = b"\x04deep" + nested
+    data = struct.pack(">HI", 1 << 13, len(table)) + table
+    assert read(data, b"").wire.headers == {}

@@ -1,5 +1,6 @@
 """How to reach a broker, and what is to be known of it."""
 
+import re
 from dataclasses import dataclass, field, replace
 from ssl import SSLContext
 from typing import Final
@@ -10,6 +11,7 @@ from events_core.errors import ConfigurationError
 
 __all__ = ["RabbitMQSettings", "parse"]
 
+_NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _SCHEMES: Final = frozenset({"amqp", "amqps"})
 _FORM: Final = "a RabbitMQ URL reads amqp://user:password@host:5672/vhost, or amqps://... for TLS"
 
@@ -34,6 +36,8 @@ class RabbitMQSettings:
     ssl_context: SSLContext | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if self.namespace and not _NAMESPACE.fullmatch(self.namespace):
+            raise ConfigurationError("a namespace is up to 64 of the characters A-Z a-z 0-9 _ . -")
         if self.heartbeat < 1 or self.consumer_timeout <= 0 or self.timeout <= 0:
             raise ConfigurationError(
                 "heartbeat is in whole seconds, from 1 on; consumer_timeout and timeout are above 0"
