@@ -14,7 +14,7 @@ LINE: Final = re.compile(r"^faults: (?P<test>\S+) seed=\d+ (?P<counts>.+)$", re.
 
 def run(seed: int, arguments: list[str]) -> tuple[bool, str]:
     """Whether all passed, and what pytest said."""
-    command = [sys.executable, "-m", "pytest", "tests/faults", "-rPs", *arguments]
+    command = [sys.executable, "-m", "pytest", "tests/faults", "-rPs", "--tb=short", *arguments]
     environment = {**os.environ, "FAULTS_SEED": str(seed)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     return done.returncode == 0, done.stdout
@@ -37,8 +37,9 @@ def main() -> None:
         failed += not passed
         for match in LINE.finditer(output):
             found[match["test"]].append(counts(match["counts"]))
-        verdict = output.strip().splitlines()[-3:] if passed else [output]
-        print(f"seed {seed}:", *verdict, sep="\n  ", flush=True)
+        print(f"seed {seed}:", *output.strip().splitlines()[-3:], sep="\n  ", flush=True)
+        if not passed:
+            print(output.partition("= PASSES =")[0])
     for test, runs in found.items():
         sums = {name: sum(each[name] for each in runs) for name in runs[0]}
         print(f"{test}: {len(runs)} runs,", ", ".join(f"{value:.0f} {name}" for name, value in sums.items()))

@@ -1,7 +1,7 @@
 """What can be done to a RabbitMQ node beside starting, killing and freezing it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final, Protocol, cast
 
@@ -32,7 +32,7 @@ def hurried(url: str) -> str:
 
 
 @asynccontextmanager
-async def alarm(broker: Broker) -> AsyncIterator[None]:
+async def alarm(broker: Broker) -> AsyncGenerator[None]:
     """The node believes that its disk is full: it reads nothing more from connections that publish."""
     await _control(broker, "set_disk_free_limit", "100000GB")
     try:

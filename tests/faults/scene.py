@@ -6,7 +6,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, TypedDict, Unpack
@@ -146,7 +146,7 @@ class Scene:
         return proxy.url(self.url)
 
     @asynccontextmanager
-    async def outage(self) -> AsyncIterator[None]:
+    async def outage(self) -> AsyncGenerator[None]:
         """Inside, the broker is dead: killed at the beginning, and started at the end."""
         rooted = max(entry.at for entry in self.journal.of("ready")) + self.platform.rooting
         await until(lambda: time.monotonic() > rooted)

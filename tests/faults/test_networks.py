@@ -21,12 +21,13 @@ async def test_a_connection_reset_cancels_no_handler_and_consuming_resumes(scene
     await scene.send(*(Work(number=n, hold=True) for n in range(5)))
     await scene.journal.count("begun", 5, within=PATIENCE)
     proxy.reset()
-    await scene.journal.until(lambda: len(scene.journal.of("begun")) == 10, within=PATIENCE, hope="all come again")
+    quick = set(await scene.send(*(Work(number=n) for n in range(5, 50))))
+    await scene.journal.until(
+        lambda: scene.journal.ids("handled") == quick, within=PATIENCE, hope="others pass those that are still running"
+    )
     gate.touch()
-    await scene.journal.until(lambda: len(scene.journal.of("handled")) == 10, within=PATIENCE, hope="all end")
-    await scene.send(*(Work(number=n) for n in range(5, 50)))
     account = await scene.settled()
-    assert account.duplicates == 5
+    assert account.duplicates <= 5
     assert scene.journal.of("cancelled") == []
     assert consumer.running
 

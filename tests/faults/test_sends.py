@@ -31,8 +31,8 @@ async def test_cancelled_sends_disturb_no_other(scene: Scene) -> None:
 
 
 async def moment(random: Random) -> None:
-    """A few turns of the event loop, or up to 5 ms."""
+    """A few turns of the event loop, or up to 20 ms."""
     if random.random() < 0.5:
-        await asyncio.sleep(random.random() * 0.005)
+        await asyncio.sleep(random.random() * 0.02)
     for _ in range(random.randrange(4)):
         await asyncio.sleep(0)

@@ -43,6 +43,8 @@ class BroadcastFeed:
         while not self._stopped:
             self._report_gap()
             if deliveries := self._inbox.take(limit):
+                # Nobody waits for an acknowledgement.
+                self._inbox.settle(0, accepted=deliveries, released=())
                 return deliveries
             await self._inbox.wait()
         return ()
@@ -70,6 +72,8 @@ class BroadcastFeed:
     def _on_method(self, name: bytes, _: bytes) -> bool:
         if name == CANCEL:
             self.end("RabbitMQ deleted the broadcast queue")
+            if self._channel is not None:
+                self._link.later(self._link.close_channel(self._channel))
         return False
 
     def _put(self, told: bytes, properties: bytes, body: bytes) -> None:

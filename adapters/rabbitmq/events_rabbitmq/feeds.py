@@ -8,6 +8,7 @@ from typing import Final
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from events_core.errors import ConnectionLost, EventsError
+from events_core.messages import CLOUDEVENTS_ATTRIBUTES
 from events_core.ports import Delivery, Settled, Settlement, Verdict, Wire
 from events_rabbitmq import topology
 from events_rabbitmq.amqp.errors import translated
@@ -20,6 +21,8 @@ from events_rabbitmq.topology import Names
 __all__ = ["Copies", "EventFeed", "copy_of", "never"]
 
 _MOST_PREFETCH: Final = 65_535
+_MOST_HEADERS: Final = 100_000
+"""Bytes: all of them have to fit one frame. A stranger's may fill it, and leave no room for the bus's own."""
 
 Copies = Callable[[Sequence[tuple[str, Wire]]], Awaitable[Sequence[Outcome]]]
 """Puts copies into queues, by name. Raises `NotConnected` where surely none was written."""
@@ -106,7 +109,7 @@ class EventFeed:
 
     def _on_method(self, name: bytes, _: bytes) -> bool:
         if name == CANCEL:
-            self.end(f"RabbitMQ ended the consumer: {self._names.queue} was deleted, or its node went down")
+            self._finish(f"RabbitMQ ended the consumer: {self._names.queue} was deleted, or its node went down")
         return False
 
     async def _consume(self, channel: AbstractChannel, prefetch: int) -> None:
@@ -166,7 +169,13 @@ class EventFeed:
 def copy_of(settlement: Settlement) -> Wire:
     """The message that a retry or dead letter becomes."""
     wire = settlement.delivery.wire
-    return wire if settlement.headers is None else Wire(settlement.headers, wire.body, wire.key)
+    headers = dict(wire.headers if settlement.headers is None else settlement.headers)
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in headers.items())
+    for name in sorted(headers.keys() - CLOUDEVENTS_ATTRIBUTES, key=lambda name: -len(headers[name])):
+        if size <= _MOST_HEADERS:
+            break
+        size -= len(name.encode()) + len(headers.pop(name).encode())
+    return Wire(headers, wire.body, wire.key)
 
 
 async def never(_: DeliveredMessage) -> None:

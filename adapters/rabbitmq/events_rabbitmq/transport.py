@@ -72,7 +72,8 @@ class RabbitMQTransport:
             async with self._turns[exchange]:
                 publisher = await self._ready_publisher(exchange)
                 written = publisher.write([(Target(exchange, self._type_of(wire)), encode(wire)) for wire in batch])
-            return [_result(outcome) for outcome in await publisher.outcomes(written)]
+            outcomes = await publisher.outcomes(written)
+            return [_result(outcome, publisher.ended) for outcome in outcomes]
         except NotConnected as error:
             return [_caused(NotConnected(str(error)), error) for _ in batch]
         except EventsError as error:
@@ -171,12 +172,12 @@ async def _refuse_backlog(link: Link, names: Names) -> None:
         raise SubscriptionNotEmpty(f"{names.queue} is being consumed {consumers} times; stop these processes, or force")
 
 
-def _result(outcome: Outcome) -> EventsError | None:
+def _result(outcome: Outcome, ended: str | None) -> EventsError | None:
     match outcome:
         case Outcome.REFUSED:
             return SendRejected("RabbitMQ did not take the event for at least one subscription; is a queue full?")
         case Outcome.UNKNOWN:
-            return OutcomeUnknown("no confirm from RabbitMQ; send again with the same id")
+            return OutcomeUnknown(f"no confirm from RabbitMQ ({ended or 'not in time'}); send again with the same id")
         case _:
             return None
 

@@ -24,7 +24,7 @@ from events_rabbitmq.amqp.errors import NotThere, translate, translated
 pytestmark = pytest.mark.anyio
 
 FOREIGN = (aiormq.exceptions, aio_pika.exceptions, pamqp.exceptions)
-CURED_BY_THE_OPERATOR = {
+CURED_BY_THE_OPERATOR: dict[type[Exception], type[EventsError]] = {
     aiormq.exceptions.AuthenticationError: AccessRefused,
     aiormq.exceptions.ProbableAuthenticationError: AccessRefused,
     aiormq.exceptions.ChannelAccessRefused: AccessRefused,

@@ -1,17 +1,19 @@
 """What a subscription is on the broker, and what becomes of it."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel
+from pamqp.common import FieldTable
 
 from brokers import RabbitMQ
 from events_core.conformance.events import Flagged, Noted
 from events_core.conformance.recorder import Handled, Recorder
 from events_core.conformance.stage import Process, Stage
-from events_core.errors import SubscriptionNotEmpty, TopologyMismatch
+from events_core.errors import OutcomeUnknown, SendRejected, SubscriptionNotEmpty, TopologyMismatch
 from events_core.integration import Registration, RetryPolicy
 from events_core.ports import AlertKind
 from events_rabbitmq import RabbitMQTransport
@@ -107,7 +109,7 @@ async def test_a_queue_of_other_properties_is_refused_in_the_brokers_words_and_h
     (queue,) = subscription(stage, refused, "")
 
     async def make(channel: AbstractChannel) -> None:
-        arguments = {"x-queue-type": "quorum", "x-max-length": 5}
+        arguments: FieldTable = {"x-queue-type": "quorum", "x-max-length": 5}
         await channel.declare_queue(queue, durable=True, arguments=arguments)
 
     await on_channel(rabbitmq.url, make)
@@ -206,3 +208,42 @@ async def test_waiting_retries_are_no_lag(stage: Stage, rabbitmq: RabbitMQ) -> N
     await stage.until(holding(rabbitmq, subscription(stage, recorder, "wait.1")[0], 1), "the retry waiting")
     (health,) = (await process.bus.health()).subscriptions
     assert health.lag == 0
+
+
+async def test_an_exchange_that_was_deleted_is_made_again_and_bound_when_a_consumer_starts(
+    stage: Stage, rabbitmq: RabbitMQ
+) -> None:
+    recorder = stage.recorder()
+    process = await stage.consume(recorder)
+    await stage.send_numbers(1)
+    await on_channel(rabbitmq.url, lambda channel: channel.exchange_delete(stage.topic.name))
+    with pytest.raises(OutcomeUnknown):
+        await stage.sender.send(stage.topic, Noted(2), id="2")
+    await stage.sender.send(stage.topic, Noted(2), id="2")
+    assert AlertKind.UNROUTED in [each.kind for each in (await stage.sender.health()).alerts]
+    await process.bus.shutdown(1)
+    await stage.consume(recorder)
+    await stage.send_numbers(3)
+    await recorder.see(1, 3)
+
+
+async def test_a_queue_that_a_policy_limits_refuses_and_drops_nothing(stage: Stage, rabbitmq: RabbitMQ) -> None:
+    recorder = stage.recorder()
+    process = await stage.consume(recorder)
+    await process.bus.shutdown(0)
+    (queue,) = subscription(stage, recorder, "")
+    policy = ("-p", "/", stage.topic.name, f"^{re.escape(queue)}$", '{"max-length": 3}')
+    await asyncio.to_thread(rabbitmq.control, "set_policy", *policy)
+    stored: list[int] = []
+
+    async def fill() -> None:
+        for number in range(50):
+            await stage.send_numbers(number)
+            stored.append(number)
+
+    with pytest.raises(SendRejected):
+        await fill()
+    assert len(stored) >= 3
+    await stage.consume(recorder)
+    await recorder.see(*stored)
+    await asyncio.to_thread(rabbitmq.control, "clear_policy", stage.topic.name)

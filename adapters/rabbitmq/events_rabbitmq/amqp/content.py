@@ -75,7 +75,7 @@ def properties(data: bytes) -> Properties:
     """Understand the properties of a message, whoever sent it; none where they are malformed."""
     try:
         return _properties(data)
-    except (struct.error, ValueError, IndexError):
+    except (struct.error, ValueError, IndexError, RecursionError):
         return Properties("", {}, "")
 
 

@@ -108,12 +108,16 @@ class Splitter(asyncio.Protocol):
         """Why there is no connection any more."""
 
     def attach(self, channel: int, lane: Lane) -> None:
-        """Hand the channel's frames to the lane."""
+        """Hand the channel's frames to the lane; a lane that comes too late is told the end at once."""
+        if self.ended is not None:
+            lane.end(self.ended)
+            return
         self._lanes[channel] = lane
 
-    def detach(self, channel: int) -> None:
-        """The channel is the library's again."""
-        self._lanes.pop(channel, None)
+    def detach(self, channel: int, lane: Lane) -> None:
+        """The channel is the library's again, unless its number already belongs to another lane."""
+        if self._lanes.get(channel) is lane:
+            del self._lanes[channel]
 
     def write(self, frames: Sequence[bytes]) -> None:
         """Write whole frames in one piece. Nothing is written once the connection is gone."""

@@ -12,13 +12,16 @@ from aio_pika.abc import ConnectionParameter
 from aiormq.abc import AbstractChannel
 from yarl import URL
 
-from events_core.errors import EventsError, NotConnected, UnsafeBroker
+from events_core.errors import AccessRefused, EventsError, NotConnected, UnsafeBroker
 from events_rabbitmq.amqp.errors import translated
 from events_rabbitmq.amqp.frames import Lane, Tap
 from events_rabbitmq.amqp.settings import RabbitMQSettings
 
 __all__ = ["Line", "Link"]
 
+_NOT_ALLOWED: Final = "530 "
+_FRAME_MAX: Final = 131_072
+"""Bytes of a frame where the broker sets no limit: what others agree on."""
 _OLDEST: Final = (3, 10)
 """RabbitMQ's first version whose quorum queues dead-letter at least once, as waiting retries need it."""
 
@@ -41,9 +44,10 @@ class Link:
         self._client = connection.transport.connection
         self._connection = connection
         self._splitter = tap.splitter
+        self._lanes: dict[AbstractChannel, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.timeout: float = timeout
-        self.frame_max: int = self._client.connection_tune.frame_max
+        self.frame_max: int = self._client.connection_tune.frame_max or _FRAME_MAX
         self._client.closing.add_done_callback(self._broke)  # pyright: ignore[reportUnknownMemberType] theirs is untyped
 
     @property
@@ -63,6 +67,7 @@ class Link:
                 raise NotConnected(self.ended)
             channel = await self._client.channel(publisher_confirms=confirms)
         if lane is not None:
+            self._lanes[channel] = lane
             self._splitter.attach(channel.number, lane)
         return channel
 
@@ -82,7 +87,8 @@ class Link:
         with suppress(EventsError):
             async with translated(self.timeout):
                 await channel.close()
-        self._splitter.detach(channel.number)
+        if (lane := self._lanes.pop(channel, None)) is not None:
+            self._splitter.detach(channel.number, lane)
 
     def write(self, frames: Sequence[bytes]) -> None:
         """Write whole frames."""
@@ -162,8 +168,15 @@ class Line:
             client_properties={"connection_name": f"{socket.gethostname()}:{os.getpid()} {self._purpose}"},
             transport_factory=tap,
         )
-        async with translated(settings.timeout):
-            await connection.connect()
+        try:
+            async with translated(settings.timeout):
+                await connection.connect()
+        except NotConnected as error:
+            told = tap.splitter.ended if tap.splitter is not None else None
+            if told is not None and told.startswith(_NOT_ALLOWED):
+                # The library takes this answer for a broken protocol.
+                raise AccessRefused(f"RabbitMQ: {told}; check the virtual host") from error
+            raise
         link = self._link = Link(connection, tap, timeout=settings.timeout)
         return link
 

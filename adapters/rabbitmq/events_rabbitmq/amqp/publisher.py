@@ -112,12 +112,12 @@ class Publisher:
     def _frames(self, batch: Batch, messages: Sequence[tuple[Target, Content]]) -> list[bytes]:
         written: list[bytes] = []
         for index, (target, content) in enumerate(messages):
+            written.append(self._methods.get(target) or self._method(target))
             self._tag += 1
-            self._waiting[self._tag] = (batch, index, target)
             # An identity of its own for each attempt: a returned message is told apart by nothing else.
             identity = f"{self._identity}-{self._tag}"
-            written.append(self._methods.get(target) or self._method(target))
             written += frames(content, channel=self._number, message_id=identity, frame_max=self.link.frame_max)
+            self._waiting[self._tag] = (batch, index, target)
         return written
 
     def _method(self, target: Target) -> bytes:
