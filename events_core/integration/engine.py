@@ -185,12 +185,11 @@ class Engine:
             elif self._solo:
                 self._take_alone(intake, deliveries)
             elif any(judge(each, self.registration.max_deliveries) is not Suspicion.NONE for each in deliveries):
-                self._set_apart(intake, deliveries)
-                await self._change_mode(intake, solo=True)
+                await self._change_mode(intake, deliveries, solo=True)
             else:
                 self._take(intake, deliveries)
             if self._solo and self._calm >= _CALM and not self._stopping:
-                await self._change_mode(intake, solo=False)
+                await self._change_mode(intake, (), solo=False)
         if not self._stopping:
             if not intake.lost:
                 await self._workers.idle()
@@ -208,35 +207,23 @@ class Engine:
             self._surroundings.deadlines.watch(self, self._patience - waited)
 
     def _take_alone(self, intake: Intake, deliveries: Sequence[Delivery]) -> None:
-        for delivery in deliveries:
-            suspicion = judge(delivery, self.registration.max_deliveries)
-            self._calm = self._calm + 1 if suspicion is Suspicion.NONE else 0
-            if suspicion is Suspicion.NONE or suspicion is Suspicion.WATCHED:
-                self._take(intake, [delivery])
-            else:
-                self._judge(intake, delivery, suspicion)
-
-    def _set_apart(self, intake: Intake, deliveries: Sequence[Delivery]) -> None:
-        """Suspects are not handed back as they are: a broker may charge them with that as well."""
-        for delivery in deliveries:
-            suspicion = judge(delivery, self.registration.max_deliveries)
-            if suspicion is Suspicion.NONE:
-                intake.release([delivery])
-            else:
-                self._judge(intake, delivery, suspicion)
-
-    def _judge(self, intake: Intake, delivery: Delivery, suspicion: Suspicion) -> None:
         limit = self.registration.max_deliveries
-        if suspicion is Suspicion.GUILTY:
-            now = self._surroundings.clock.time()
-            intake.settle(convict(delivery, limit, self.registration.name, now))
-        else:
-            intake.settle(mark(delivery, limit))
+        for delivery in deliveries:
+            suspicion = judge(delivery, limit)
+            self._calm = self._calm + 1 if suspicion is Suspicion.NONE else 0
+            if suspicion is Suspicion.SUSPECT:
+                intake.settle(mark(delivery, limit))
+            elif suspicion is Suspicion.GUILTY:
+                now = self._surroundings.clock.time()
+                intake.settle(convict(delivery, limit, self.registration.name, now))
+            else:
+                self._take(intake, [delivery])
 
-    async def _change_mode(self, intake: Intake, *, solo: bool) -> None:
+    async def _change_mode(self, intake: Intake, deliveries: Sequence[Delivery], *, solo: bool) -> None:
         """Give back what has not begun, and let the feed end: the next one has the other window."""
         self._solo = solo
         self._calm = 0
+        intake.release(deliveries)
         await self._stop(intake)
 
     async def _stop(self, intake: Intake) -> None:

@@ -27,16 +27,17 @@ class Suspicion(Enum):
 
 def judge(delivery: Delivery, limit: int) -> Suspicion:
     """Look at one delivery; `limit` is the registration's `max_deliveries`."""
+    unfinished = delivery.starts - 1
     if attributes.SUSPECT in delivery.wire.headers:
-        return Suspicion.GUILTY if _charge(delivery) >= limit else Suspicion.WATCHED
-    return Suspicion.SUSPECT if _charge(delivery) >= _half(limit) else Suspicion.NONE
+        charged = attributes.number(delivery.wire.headers, attributes.SUSPECT, 0) + max(unfinished, 0)
+        return Suspicion.GUILTY if charged >= limit else Suspicion.WATCHED
+    return Suspicion.SUSPECT if unfinished >= _half(limit) else Suspicion.NONE
 
 
 def mark(delivery: Delivery, limit: int) -> Settlement:
-    """Put it back as a suspect: its charge so far, at first no more than half of the limit; the rest it has to earn."""
-    first = attributes.SUSPECT not in delivery.wire.headers
-    charge = min(_half(limit), limit - 1) if first else _charge(delivery)
-    return Settlement(delivery, Verdict.RETRY, 0.0, _named(delivery) | {attributes.SUSPECT: str(charge)})
+    """Put it back as a suspect, charged with no more than half of the limit: the rest it has to earn alone."""
+    charged = min(_half(limit), limit - 1)
+    return Settlement(delivery, Verdict.RETRY, 0.0, _named(delivery) | {attributes.SUSPECT: str(charged)})
 
 
 def convict(delivery: Delivery, limit: int, subscription: str, now: float) -> Settlement:
@@ -52,10 +53,6 @@ def convict(delivery: Delivery, limit: int, subscription: str, now: float) -> Se
         attributes.ERROR: f"ended its process {limit} times",
     }
     return Settlement(delivery, Verdict.DEAD_LETTER, headers=headers)
-
-
-def _charge(delivery: Delivery) -> int:
-    return attributes.number(delivery.wire.headers, attributes.SUSPECT, 0) + max(delivery.starts - 1, 0)
 
 
 def _half(limit: int) -> int:

@@ -145,11 +145,15 @@ class Scene:
         """Where workers connect by way of the proxy."""
         return proxy.url(self.url)
 
+    async def rooted(self) -> None:
+        """Return when the subscriptions outlive the broker's being killed."""
+        rooted = max(entry.at for entry in self.journal.of("ready")) + self.platform.rooting
+        await until(lambda: time.monotonic() > rooted)
+
     @asynccontextmanager
     async def outage(self) -> AsyncGenerator[None]:
         """Inside, the broker is dead: killed at the beginning, and started at the end."""
-        rooted = max(entry.at for entry in self.journal.of("ready")) + self.platform.rooting
-        await until(lambda: time.monotonic() > rooted)
+        await self.rooted()
         await asyncio.to_thread(self.broker.kill)
         try:
             yield

@@ -30,9 +30,10 @@ async def test_every_confirmed_event_outlives_a_broker_killed_at_the_highest_rat
 
 
 async def test_retries_that_wait_outlive_a_killed_broker_and_are_not_early(scene: Scene) -> None:
-    delay = 10.0
+    delay = 12.0
     _ = scene.broker
     await scene.consumer(delays=(delay,), concurrency=50)
+    await scene.rooted()
     await scene.send(*(Work(number=n, failures=1) for n in range(200)))
     await scene.journal.count("failed", scene.random.randint(150, 200), within=PATIENCE)
     async with scene.outage():

@@ -7,6 +7,5 @@ from events_rabbitmq.transport import RabbitMQTransport
 __all__ = ["RabbitMQEventBus", "RabbitMQSettings", "RabbitMQTransport", "from_url"]
 
 
-def from_url(url: str) -> RabbitMQTransport:
-    """A transport for `amqp://` and `amqps://`."""
-    return RabbitMQTransport(url)
+from_url = RabbitMQTransport
+"""For `amqp://` and `amqps://`."""

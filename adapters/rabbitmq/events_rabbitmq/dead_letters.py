@@ -13,7 +13,7 @@ from events_rabbitmq.amqp.errors import translated
 from events_rabbitmq.amqp.frames import GET_EMPTY, Lane
 from events_rabbitmq.amqp.link import Link
 from events_rabbitmq.amqp.publisher import Outcome
-from events_rabbitmq.feeds import Copies, copy_of
+from events_rabbitmq.feeds import Copies, copy_of, settled
 from events_rabbitmq.inbox import Inbox
 from events_rabbitmq.topology import Names
 
@@ -58,19 +58,15 @@ class DeadLetterFeed:
     async def settle(self, batch: Sequence[Settlement]) -> Sequence[Settled]:
         """Discard at once, replay when the copy is confirmed; what is left there goes back in the end."""
         self._inbox.check()
-        ours = [self._inbox.holds(each.delivery) for each in batch]
-        replayed = [
-            each for each, is_ours in zip(batch, ours, strict=True) if is_ours and each.verdict is Verdict.RETRY
-        ]
-        copied = await self._replay(replayed)
-        self._inbox.check()
-        results: list[Settled] = []
-        for settlement, is_ours in zip(batch, ours, strict=True):
-            result = copied.get(settlement.delivery, Settled.DONE if is_ours else Settled.LOST)
-            if result is Settled.DONE and settlement.verdict is not Verdict.RELEASE:
-                self._discard(settlement.delivery)
-            results.append(result)
-        return results
+        results = {each.delivery: Settled.DONE for each in batch if self._inbox.holds(each.delivery)}
+        ours = [each for each in batch if each.delivery in results and each.verdict is not Verdict.RELEASE]
+        if replayed := [each for each in ours if each.verdict is Verdict.RETRY]:
+            results |= await self._replay(replayed)
+            self._inbox.check()
+        if self._channel is not None:
+            done = [each.delivery for each in ours if results[each.delivery] is Settled.DONE]
+            self._link.write(self._inbox.settle(self._channel.number, accepted=done, released=()))
+        return [results.get(each.delivery, Settled.LOST) for each in batch]
 
     async def lag(self) -> int | None:
         """How many were not read."""
@@ -112,12 +108,7 @@ class DeadLetterFeed:
 
     async def _replay(self, batch: Sequence[Settlement]) -> dict[Delivery, Settled]:
         try:
-            outcomes = await self._copies([(self._names.queue, copy_of(each)) for each in batch]) if batch else ()
+            outcomes = await self._copies([(self._names.queue, copy_of(each)) for each in batch])
         except EventsError:
             outcomes = [Outcome.UNKNOWN] * len(batch)
-        stored = {True: Settled.DONE, False: Settled.AGAIN}
-        return {each.delivery: stored[outcome is Outcome.STORED] for each, outcome in zip(batch, outcomes, strict=True)}
-
-    def _discard(self, delivery: Delivery) -> None:
-        if self._channel is not None:
-            self._link.write(self._inbox.settle(self._channel.number, accepted=[delivery], released=()))
+        return {each.delivery: settled(outcome) for each, outcome in zip(batch, outcomes, strict=True)}

@@ -61,8 +61,7 @@ class RabbitMQTransport:
 
     async def close(self) -> None:
         """Disconnect: the broker takes back what was not settled."""
-        self._notify = None
-        self._publisher = None
+        self._notify = self._publisher = None
         await asyncio.gather(self._consuming.close(), self._publishing.close())
 
     async def publish(self, topic: Topic, batch: Sequence[Wire]) -> Sequence[EventsError | None]:
@@ -74,10 +73,9 @@ class RabbitMQTransport:
                 written = publisher.write([(Target(exchange, self._type_of(wire)), encode(wire)) for wire in batch])
             outcomes = await publisher.outcomes(written)
             return [_result(outcome, publisher.ended) for outcome in outcomes]
-        except NotConnected as error:
-            return [_caused(NotConnected(str(error)), error) for _ in batch]
         except EventsError as error:
-            return [_caused(SendRejected(str(error)), error) for _ in batch]
+            kind = NotConnected if isinstance(error, NotConnected) else SendRejected
+            return [_caused(kind(str(error)), error) for _ in batch]
 
     async def subscribe(self, subscription: Subscription) -> Feed:
         """Declare, bind, consume."""

@@ -8,16 +8,18 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from events_core.messages import CLOUDEVENTS_ATTRIBUTES
-from events_core.ports import Wire
+from events_core.ports import Delivery, Wire
 from events_rabbitmq.amqp.content import Content, named, properties, table
 
-__all__ = ["Message", "encode", "read"]
+__all__ = ["Message", "encode", "handed_back", "read"]
 
 _CONTENT_TYPE: Final = "datacontenttype"
 _RETURNS: Final = "x-delivery-count"
+_EARLIER_RETURNS: Final = "x-events-returns"
+"""Those of the message that this one is a copy of."""
 _PREFIXES: Final = ("ce-", "cloudEvents:", "cloudEvents_")
 # What the broker wrote: copied to a new message it would be believed again (rabbitmq-server#12935).
-_BROKERS_OWN: Final = ("x-death", "x-first-death", "x-last-death", "x-acquired-count", _RETURNS)
+_BROKERS_OWN: Final = ("x-death", "x-first-death", "x-last-death", "x-acquired-count", _RETURNS, _EARLIER_RETURNS)
 
 
 class Message(NamedTuple):
@@ -45,9 +47,22 @@ def read(told: bytes, body: bytes) -> Message:
             headers[_unspelled(name)] = text
     if content_type:
         headers[_CONTENT_TYPE] = content_type
-    returns = table.get(_RETURNS)
     wire = Wire(headers, body, headers.get("partitionkey"))
-    return Message(wire, message_id or _digest(headers, body), returns if isinstance(returns, int) else 0)
+    returns = _count(table.get(_RETURNS)) + _count(table.get(_EARLIER_RETURNS))
+    return Message(wire, message_id or _digest(headers, body), returns)
+
+
+def handed_back(delivery: Delivery) -> Wire:
+    """The same event as a message that keeps its count, and its name where it has none of its own."""
+    wire = delivery.wire
+    return Wire(
+        {"id": delivery.origin, **wire.headers, _EARLIER_RETURNS: str(delivery.starts - 1)}, wire.body, wire.key
+    )
+
+
+def _count(value: object) -> int:
+    text = str(value)
+    return int(text) if text.isdecimal() else 0
 
 
 @lru_cache(maxsize=1024)
