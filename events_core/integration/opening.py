@@ -28,8 +28,12 @@ def open_bus(url: str, *, source: str, **options: Unpack[BusOptions]) -> Integra
         # The URL may hold a password: the scheme alone is shown.
         known = ", ".join(f"{name}://" for name in sorted(points))
         raise ConfigurationError(f"no transport is installed for {scheme or 'a URL without scheme'}; there is {known}")
+    point = points[scheme]
     try:
-        transport = cast("Callable[[str], Transport]", points[scheme].load())
+        transport = cast("Callable[[str], Transport]", point.load())
     except ImportError as error:
-        raise MissingExtra(f"{scheme}:// needs an extra: pip install 'events-core[{scheme}]'") from error
+        # Our packages are called after their extra: events_rabbitmq comes with [rabbitmq].
+        extra = point.module.removeprefix("events_")
+        advice = f"pip install 'events-core[{extra}]'" if extra != point.module else f"install what {point.module} needs"
+        raise MissingExtra(f"{scheme}:// needs a package that is not installed: {advice}") from error
     return IntegrationEventBus(transport(url), source=source, **options)

@@ -14,9 +14,10 @@ SECRET = "hunter2"
 class Point:
     """An installed entry point."""
 
-    def __init__(self, name: str, load: Callable[[], object]) -> None:
+    def __init__(self, name: str, load: Callable[[], object], module: str = "theirs") -> None:
         self.name = name
         self.load = load
+        self.module = module
 
 
 def without_its_package() -> object:
@@ -47,12 +48,14 @@ def test_a_third_party_transport_gets_the_whole_url(monkeypatch: pytest.MonkeyPa
 
 
 def test_no_password_shows_in_errors_or_logs(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    install(monkeypatch, Point("broken", without_its_package))
+    ours, theirs = Point("amqp", without_its_package, "events_rabbitmq"), Point("broken", without_its_package)
+    install(monkeypatch, ours, theirs)
     caplog.set_level(logging.DEBUG)
     expected: list[tuple[str, type[EventsError], str]] = [
         (f"nobody://user:{SECRET}@host", ConfigurationError, "nobody"),
         (f"user:{SECRET}@host", ConfigurationError, "without scheme"),
-        (f"broken://user:{SECRET}@host", MissingExtra, r"events-core\[broken\]"),
+        (f"amqp://user:{SECRET}@host", MissingExtra, r"events-core\[rabbitmq\]"),
+        (f"broken://user:{SECRET}@host", MissingExtra, "what theirs needs"),
     ]
     for url, error, advice in expected:
         with pytest.raises(error, match=advice) as caught:
