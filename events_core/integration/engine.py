@@ -130,9 +130,7 @@ class Engine:
         self._lose(AlertKind.STALLED, f"{lag} events wait and none arrived; subscribing anew")
         # Such a feed may not even end when it is told to: whoever waits for it is ended first.
         await supervisor.end()
-        with suppress(Exception):
-            async with asyncio.timeout(_SETTLING):
-                await intake.feed.stop()
+        await _abandon(intake)
         if not self._stopping:
             self.start_in_background()
 
@@ -147,7 +145,10 @@ class Engine:
                 self._lose(AlertKind.CONNECTION_LOST, _said(error))
                 await backoff.wait()
             except Exception as error:  # noqa: BLE001 whatever the broker says, the next try may work
+                broken = self._intake
                 self._lose(AlertKind.REFUSED, _said(error))
+                if broken is not None:
+                    await _abandon(broken)
                 await backoff.wait()
 
     async def _subscribe(self) -> Intake:
@@ -261,6 +262,13 @@ async def _lag(intake: Intake) -> int | None:
     with suppress(Exception):
         return await intake.feed.lag()
     return None
+
+
+async def _abandon(intake: Intake) -> None:
+    """End a feed that did not end by itself: what it holds would be held for ever."""
+    with suppress(Exception):
+        async with asyncio.timeout(_SETTLING):
+            await intake.feed.stop()
 
 
 def _said(error: Exception) -> str:

@@ -8,9 +8,10 @@ from aiormq.abc import AbstractChannel
 from events_core.ports import Alert, AlertKind, Delivery, Notify, Settled, Settlement
 from events_rabbitmq import topology
 from events_rabbitmq.amqp.frames import CANCEL, Lane
+from events_rabbitmq.amqp.inbox import Inbox
 from events_rabbitmq.amqp.link import Link
 from events_rabbitmq.feeds import never
-from events_rabbitmq.inbox import Inbox
+from events_rabbitmq.wire import read
 
 __all__ = ["BroadcastFeed"]
 
@@ -23,7 +24,7 @@ class BroadcastFeed:
         self._exchange = exchange
         self._window = window
         self._notify = notify
-        self._inbox = Inbox(exchange)
+        self._inbox = Inbox()
         self._channel: AbstractChannel | None = None
         self._missed = 0
         self._stopped = False
@@ -42,10 +43,10 @@ class BroadcastFeed:
         """Wait for at least one event, or the end."""
         while not self._stopped:
             self._report_gap()
-            if deliveries := self._inbox.take(limit):
+            if arrived := self._inbox.take(limit):
                 # Nobody waits for an acknowledgement.
-                self._inbox.settle(0, accepted=deliveries, released=())
-                return deliveries
+                self._inbox.settle(0, accepted=[each.tag for each in arrived])
+                return [read(each, self._exchange, self._inbox) for each in arrived]
             await self._inbox.wait()
         return ()
 

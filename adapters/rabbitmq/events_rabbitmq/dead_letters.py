@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from aiormq.abc import AbstractChannel
 from pamqp import commands, frame
 
-from events_core.errors import ConnectionLost, EventsError, NotConnected
+from events_core.errors import EventsError, NotConnected
 from events_core.ports import Delivery, Settled, Settlement, Verdict
 from events_rabbitmq import topology
 from events_rabbitmq.amqp.errors import translated
 from events_rabbitmq.amqp.frames import GET_EMPTY, Lane
+from events_rabbitmq.amqp.inbox import Inbox
 from events_rabbitmq.amqp.link import Link
 from events_rabbitmq.amqp.publisher import Outcome
 from events_rabbitmq.feeds import Copies, copy_of, settled
-from events_rabbitmq.inbox import Inbox
 from events_rabbitmq.topology import Names
+from events_rabbitmq.wire import is_held, read, tag_of
 
 __all__ = ["DeadLetterFeed"]
 
@@ -27,7 +28,7 @@ class DeadLetterFeed:
         self._link = link
         self._names = names
         self._copies = copies
-        self._inbox = Inbox(names.dead)
+        self._inbox = Inbox()
         self._channel: AbstractChannel | None = None
         self._at_end = False
         self._asked = 0
@@ -42,30 +43,33 @@ class DeadLetterFeed:
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         """The next ones; empty at the end."""
-        if self._at_end or self._channel is None:
+        if self._channel is None:
             return ()
         self._inbox.check()
-        self._asked, self._answered = limit, asyncio.get_running_loop().create_future()
-        get = frame.marshal(commands.Basic.Get(queue=self._names.dead), self._channel.number)
-        self._link.write([get] * limit)
+        if not (self._asked or self._at_end or self._inbox.waiting):
+            get = frame.marshal(commands.Basic.Get(queue=self._names.dead), self._channel.number)
+            self._link.write([get] * limit)
+            self._asked = limit
         try:
             async with translated(self._link.timeout):
-                await self._answered
+                while self._asked:
+                    self._answered = asyncio.get_running_loop().create_future()
+                    await self._answered
         except NotConnected as error:
-            raise ConnectionLost(str(error)) from error
-        return self._inbox.take(limit)
+            self.end(str(error))
+        return [read(each, self._names.dead, self._inbox) for each in self._inbox.take(limit)]
 
     async def settle(self, batch: Sequence[Settlement]) -> Sequence[Settled]:
         """Discard at once, replay when the copy is confirmed; what is left there goes back in the end."""
         self._inbox.check()
-        results = {each.delivery: Settled.DONE for each in batch if self._inbox.holds(each.delivery)}
+        results = {each.delivery: Settled.DONE for each in batch if is_held(each.delivery, self._inbox)}
         ours = [each for each in batch if each.delivery in results and each.verdict is not Verdict.RELEASE]
         if replayed := [each for each in ours if each.verdict is Verdict.RETRY]:
             results |= await self._replay(replayed)
             self._inbox.check()
         if self._channel is not None:
-            done = [each.delivery for each in ours if results[each.delivery] is Settled.DONE]
-            self._link.write(self._inbox.settle(self._channel.number, accepted=done, released=()))
+            done = [tag_of(each.delivery) for each in ours if results[each.delivery] is Settled.DONE]
+            self._link.write(self._inbox.settle(self._channel.number, accepted=done))
         return [results.get(each.delivery, Settled.LOST) for each in batch]
 
     async def lag(self) -> int | None:
@@ -84,6 +88,7 @@ class DeadLetterFeed:
     def end(self, reason: str) -> None:
         """The channel is gone: what is held can be read again."""
         self._inbox.end(reason)
+        self._asked = 0
         self._tell()
 
     def _on_method(self, name: bytes, _: bytes) -> bool:

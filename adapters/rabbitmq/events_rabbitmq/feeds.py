@@ -7,22 +7,20 @@ from typing import Final
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from events_core.errors import ConnectionLost, EventsError
-from events_core.messages import BUS_PREFIX, CLOUDEVENTS_ATTRIBUTES
+from events_core.messages import BUS_PREFIX
 from events_core.ports import Delivery, Settled, Settlement, Verdict, Wire
 from events_rabbitmq import topology
 from events_rabbitmq.amqp.errors import translated
 from events_rabbitmq.amqp.frames import CANCEL, Lane
+from events_rabbitmq.amqp.inbox import Arrived, Inbox
 from events_rabbitmq.amqp.link import Link
 from events_rabbitmq.amqp.publisher import Outcome
-from events_rabbitmq.inbox import Inbox
 from events_rabbitmq.topology import Names
-from events_rabbitmq.wire import handed_back
+from events_rabbitmq.wire import handed_back, is_held, read, tag_of
 
 __all__ = ["Copies", "EventFeed", "copy_of", "never", "settled"]
 
 _MOST_PREFETCH: Final = 65_535
-_MOST_HEADERS: Final = 100_000
-"""Bytes: all of them have to fit one frame. A stranger's may fill it, and leave no room for the bus's own."""
 
 Copies = Callable[[Sequence[tuple[str, Wire]]], Awaitable[Sequence[Outcome]]]
 """Puts copies into queues, by name. Raises `NotConnected` where surely none was written."""
@@ -38,7 +36,7 @@ class EventFeed:
         self._copies = copies
         self._window = min(window, _MOST_PREFETCH)
         self._consumer = f"{names.queue}-{token_hex(4)}"
-        self._inbox = Inbox(names.queue)
+        self._inbox = Inbox()
         self._channel: AbstractChannel | None = None
         self._stopped = False
 
@@ -52,15 +50,15 @@ class EventFeed:
     async def receive(self, limit: int) -> Sequence[Delivery]:
         """Wait for at least one event, or the end."""
         while not self._stopped:
-            if deliveries := self._inbox.take(limit):
-                return deliveries
+            if arrived := self._inbox.take(limit):
+                return self._read(arrived)
             await self._inbox.wait()
         return ()
 
     async def settle(self, batch: Sequence[Settlement]) -> Sequence[Settled]:
         """Accept and release at once; retries and dead letters when their copies are confirmed."""
         self._inbox.check()
-        results = {each.delivery: Settled.DONE for each in batch if self._inbox.holds(each.delivery)}
+        results = {each.delivery: Settled.DONE for each in batch if is_held(each.delivery, self._inbox)}
         ours = [each for each in batch if each.delivery in results]
         self._let_go(accepted=[each.delivery for each in ours if each.verdict is Verdict.ACCEPT])
         await self._hand_back([each.delivery for each in ours if each.verdict is Verdict.RELEASE])
@@ -83,9 +81,13 @@ class EventFeed:
         try:
             async with translated(self._link.timeout):
                 await channel.basic_cancel(self._consumer)
-            await self._hand_back(self._inbox.take_all())
+            await self._hand_back(self._read(self._inbox.take(self._inbox.waiting)))
         except EventsError as error:
             self._finish(str(error))
+        except BaseException:
+            # The library closes a channel whose call was cancelled: nothing may be settled on its number any more.
+            self._finish("stopping was cancelled")
+            raise
 
     def end(self, reason: str) -> None:
         """The channel is gone: what is held is handed out elsewhere."""
@@ -96,10 +98,14 @@ class EventFeed:
             self._finish(f"RabbitMQ ended the consumer: {self._names.queue} was deleted, or its node went down")
         return False
 
+    def _read(self, arrived: Sequence[Arrived]) -> list[Delivery]:
+        return [read(each, self._names.queue, self._inbox) for each in arrived]
+
     def _let_go(self, *, accepted: Sequence[Delivery] = (), released: Sequence[Delivery] = ()) -> None:
         if self._channel is None:
             return
-        self._link.write(self._inbox.settle(self._channel.number, accepted=accepted, released=released))
+        tags, back = map(tag_of, accepted), map(tag_of, released)
+        self._link.write(self._inbox.settle(self._channel.number, accepted=tags, released=back))
         if self._inbox.is_settled and self._stopped:
             self._finish("the feed was stopped")
 
@@ -109,13 +115,13 @@ class EventFeed:
         Before 4.3 RabbitMQ counts a hand-back like a crash. Once, for an event as it was sent, does no harm. What came
         back before, or is watched by the bus, is put back as a copy that keeps its count.
         """
-        counted = [each for each in deliveries if each.starts > 1 or any(map(_is_bus_header, each.wire.headers))]
+        counted = {each for each in deliveries if each.starts > 1 or any(map(_is_bus_header, each.wire.headers))}
         self._let_go(released=[each for each in deliveries if each not in counted])
         if not counted:
             return
         outcomes = await self._try_copying([(self._names.queue, handed_back(each)) for each in counted])
-        stored = [each for each, outcome in zip(counted, outcomes, strict=True) if outcome is Outcome.STORED]
-        self._let_go(accepted=stored, released=[each for each in counted if each not in stored])
+        stored = {each for each, outcome in zip(counted, outcomes, strict=True) if outcome is Outcome.STORED}
+        self._let_go(accepted=[*stored], released=[*(counted - stored)])
 
     async def _copy(self, batch: Sequence[Settlement]) -> dict[Delivery, Settled]:
         outcomes = await self._try_copying([(self._target(each), copy_of(each)) for each in batch])
@@ -150,13 +156,7 @@ class EventFeed:
 def copy_of(settlement: Settlement) -> Wire:
     """The message that a retry or dead letter becomes."""
     wire = settlement.delivery.wire
-    headers = dict(wire.headers if settlement.headers is None else settlement.headers)
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in headers.items())
-    for name in sorted(headers.keys() - CLOUDEVENTS_ATTRIBUTES, key=lambda name: -len(headers[name])):
-        if size <= _MOST_HEADERS:
-            break
-        size -= len(name.encode()) + len(headers.pop(name).encode())
-    return Wire(headers, wire.body, wire.key)
+    return wire if settlement.headers is None else Wire(settlement.headers, wire.body, wire.key)
 
 
 def settled(copy: Outcome) -> Settled:

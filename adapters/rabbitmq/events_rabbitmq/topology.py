@@ -18,12 +18,26 @@ from events_core.ports import Subscription
 from events_rabbitmq.amqp.errors import NotThere, translated
 from events_rabbitmq.amqp.link import Link
 
-__all__ = ["ANY_TYPE", "Depth", "Names", "declare", "declare_exchange", "delete", "depth", "existing_waits", "unbind"]
+__all__ = [
+    "ANY_TYPE",
+    "Depth",
+    "Names",
+    "declare",
+    "declare_exchange",
+    "delete",
+    "depth",
+    "exchange_of",
+    "existing_waits",
+    "unbind",
+]
 
 ANY_TYPE: Final = ""
 """The routing key of a message that does not tell its type: it goes to every subscription."""
+_GAP: Final = 5
+"""After so many numbers without a delay queue there are no more: somebody may have deleted some."""
 _MOST_STEPS: Final = 1_000
-_LONGEST_NAME: Final = 255
+_LONGEST_QUEUE: Final = 255
+_LONGEST_EXCHANGE: Final = 127
 _MANY: Final = 1_000_000
 """More often than anybody hands a message back. Without a limit a message that is handed back goes to the end of its
 queue; -1 drops what is read, and 4.x drops a message at its 20th return (RabbitMQ's guide to quorum queues)."""
@@ -41,8 +55,8 @@ class Names:
         """`<namespace>.<consumer>.<topic>`, and the topic's exchange. Raises `ConfigurationError` where AMQP has no room."""
         prefix = f"{namespace}." if namespace else ""
         topic = subscription.topic.name
-        names = cls(f"{prefix}{topic}", f"{prefix}{subscription.consumer}.{topic}")
-        if len(names.wait(_MOST_STEPS)) > _LONGEST_NAME:
+        names = cls(exchange_of(topic, namespace), f"{prefix}{subscription.consumer}.{topic}")
+        if len(names.wait(_MOST_STEPS)) > _LONGEST_QUEUE:
             raise ConfigurationError(f"{names.queue} is too long for RabbitMQ; shorten consumer, topic or namespace")
         return names
 
@@ -62,6 +76,16 @@ class Depth:
 
     ready: int
     consumers: int
+
+
+def exchange_of(topic: str, namespace: str) -> str:
+    """The topic's exchange. Raises `ConfigurationError` where AMQP has no room for its name."""
+    name = f"{namespace}.{topic}" if namespace else topic
+    if len(name) > _LONGEST_EXCHANGE:
+        raise ConfigurationError(
+            f"{name} is too long for RabbitMQ: topic and namespace have {_LONGEST_EXCHANGE} characters"
+        )
+    return name
 
 
 async def declare_exchange(link: Link, name: str) -> None:
@@ -96,11 +120,14 @@ async def depth(link: Link, queue: str) -> Depth | None:
 async def existing_waits(link: Link, names: Names) -> list[str]:
     """The delay queues there are, those of steps that no ladder has any more included."""
     found: list[str] = []
+    missing = 0
     for number in count(1):
         name = names.wait(number)
-        if await depth(link, name) is None:
-            return found
-        found.append(name)
+        if await depth(link, name) is not None:
+            found.append(name)
+            missing = 0
+        elif (missing := missing + 1) == _GAP:
+            break
     return found
 
 
@@ -117,7 +144,7 @@ async def delete(link: Link, names: Names) -> None:
     """Delete a subscription's queues, the one that is fed last: what waits for it must not be without a target."""
     waits = await existing_waits(link, names)
     async with _channel(link) as channel:
-        for queue in (*waits, names.queue, names.dead):
+        for queue in (*reversed(waits), names.queue, names.dead):
             await channel.queue_delete(queue)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Final
 
 from events_core.errors import (
     EventsError,
@@ -27,6 +28,10 @@ from events_rabbitmq.wire import encode
 
 __all__ = ["RabbitMQTransport"]
 
+_DEFAULT: Final = ""
+"""The exchange that knows every queue by its name."""
+_FORBIDDEN: Final = "403 "
+
 
 class RabbitMQTransport:
     """One process's way to a RabbitMQ broker, 3.10 or later."""
@@ -37,8 +42,7 @@ class RabbitMQTransport:
         self._consuming = Line(address, self._settings, "consume")
         self._codec = JsonCodec()
         self._notify: Notify | None = None
-        self._publisher: Publisher | None = None
-        self._opening = asyncio.Lock()
+        self._publishers: dict[str, Publisher] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._fed: set[Names] = set()
         self._unwanted: set[Target] = set()
@@ -53,7 +57,7 @@ class RabbitMQTransport:
         """Connect twice: a broker short of memory or disk stops whoever publishes, and accepts have to flow."""
         self._notify = notify
         try:
-            (await self._consuming.link()).check_version()
+            await self._consuming.link()
             await self._publishing.link()
         except BaseException:
             await self.close()
@@ -61,16 +65,19 @@ class RabbitMQTransport:
 
     async def close(self) -> None:
         """Disconnect: the broker takes back what was not settled."""
-        self._notify = self._publisher = None
+        self._notify = None
+        self._publishers.clear()
         await asyncio.gather(self._consuming.close(), self._publishing.close())
 
     async def publish(self, topic: Topic, batch: Sequence[Wire]) -> Sequence[EventsError | None]:
         """Publish to the topic's exchange; an event's routing key is its type."""
-        exchange = self._named(topic.name)
         try:
+            exchange = topology.exchange_of(topic.name, self._settings.namespace)
             async with self._turns[exchange]:
                 publisher = await self._ready_publisher(exchange)
-                written = publisher.write([(Target(exchange, self._type_of(wire)), encode(wire)) for wire in batch])
+                written = await publisher.write(
+                    [(Target(exchange, self._type_of(wire)), encode(wire, publisher.link.frame_max)) for wire in batch]
+                )
             outcomes = await publisher.outcomes(written)
             return [_result(outcome, publisher.ended) for outcome in outcomes]
         except EventsError as error:
@@ -113,9 +120,6 @@ class RabbitMQTransport:
             raise NotConnected("the RabbitMQ transport is not open")
         return self._notify
 
-    def _named(self, name: str) -> str:
-        return f"{self._settings.namespace}.{name}" if self._settings.namespace else name
-
     async def _declare(
         self, link: Link, names: Names, subscription: Subscription, notify: Notify
     ) -> Mapping[float, str]:
@@ -127,23 +131,28 @@ class RabbitMQTransport:
             notify(Alert(AlertKind.RECREATED, subject, "it had been deleted; the events it held are lost"))
         return waits
 
-    async def _ready_publisher(self, exchange: str | None = None) -> Publisher:
+    async def _ready_publisher(self, exchange: str) -> Publisher:
+        """One for each exchange: a channel dies with all that is unconfirmed on it when one exchange is forbidden."""
         self._opened()
-        async with self._opening:
-            publisher = self._publisher
-            if publisher is None or publisher.ended is not None:
-                publisher = Publisher(await self._publishing.link(), self._report_unrouted)
-                await publisher.open()
-                self._publisher = publisher
-        if exchange is not None and exchange not in publisher.exchanges:
-            await topology.declare_exchange(publisher.link, exchange)
-            publisher.exchanges.add(exchange)
-        await publisher.link.room()
+        publisher = self._publishers.get(exchange)
+        if publisher is None or publisher.ended is not None:
+            if publisher is not None:
+                publisher.close()
+            publisher = Publisher(await self._publishing.link(), self._report_unrouted)
+            if exchange:
+                await topology.declare_exchange(publisher.link, exchange)
+            await publisher.open()
+            self._publishers[exchange] = publisher
         return publisher
 
     async def _copy(self, copies: Sequence[tuple[str, Wire]]) -> Sequence[Outcome]:
-        publisher = await self._ready_publisher()
-        return await publisher.outcomes(publisher.write([(Target("", queue), encode(wire)) for queue, wire in copies]))
+        async with self._turns[_DEFAULT]:
+            publisher = await self._ready_publisher(_DEFAULT)
+            frame_max = publisher.link.frame_max
+            written = await publisher.write(
+                [(Target(_DEFAULT, queue), encode(wire, frame_max)) for queue, wire in copies]
+            )
+        return await publisher.outcomes(written)
 
     def _type_of(self, wire: Wire) -> str:
         """By the headers, else by the body; a message that tells neither goes to every subscription."""
@@ -171,6 +180,8 @@ async def _refuse_backlog(link: Link, names: Names) -> None:
 
 
 def _result(outcome: Outcome, ended: str | None) -> EventsError | None:
+    if outcome is Outcome.UNKNOWN and ended is not None and ended.startswith(_FORBIDDEN):
+        return SendRejected(f"RabbitMQ: {ended}")
     match outcome:
         case Outcome.REFUSED:
             return SendRejected("RabbitMQ did not take the event for at least one subscription; is a queue full?")

@@ -10,8 +10,9 @@ from pamqp import commands, frame, header
 from pamqp.body import ContentBody
 from pamqp.common import FieldTable
 
-from events_core.ports import Wire
+from events_core.ports import Delivery, Wire
 from events_rabbitmq.amqp.content import Properties, frames, named, properties, table
+from events_rabbitmq.amqp.inbox import Arrived, Inbox
 from events_rabbitmq.wire import encode, read
 
 EVENT = Wire(
@@ -44,6 +45,11 @@ EVERY_KIND: FieldTable = {
 }
 
 
+def arrived(properties: bytes, body: bytes) -> Delivery:
+    """A message as a feed hands it out."""
+    return read(Arrived(1, properties, body), "q", Inbox())
+
+
 def told(**values: object) -> bytes:
     """The properties of a message as pamqp writes them."""
     return commands.Basic.Properties(**values).marshal()  # type: ignore[arg-type]
@@ -63,7 +69,7 @@ def decoded(parts: list[bytes]) -> list[frame.FrameTypes]:
 
 def written(wire: Wire, *, frame_max: int = 131_072) -> tuple[header.ContentHeader, list[bytes]]:
     """The header and the pieces of the body that an event becomes."""
-    first, *rest = decoded(frames(encode(wire), channel=7, message_id="me-1", frame_max=frame_max))
+    first, *rest = decoded(frames(encode(wire, frame_max), channel=7, message_id="me-1", frame_max=frame_max))
     assert isinstance(first, header.ContentHeader)
     return first, [each.value for each in rest if isinstance(each, ContentBody)]
 
@@ -96,9 +102,9 @@ def test_a_body_is_cut_into_frames_that_fit(size: int) -> None:
 
 def test_what_is_written_is_read_again() -> None:
     content, (body,) = written(EVENT)
-    message = read(content.properties.marshal(), body)
+    message = arrived(content.properties.marshal(), body)
     assert message.wire == EVENT
-    assert (message.origin, message.returns) == ("me-1", 0)
+    assert (message.origin, message.starts) == ("me-1", 1)
 
 
 def test_headers_of_every_kind_are_read_as_pamqp_writes_them() -> None:
@@ -136,19 +142,19 @@ def test_malformed_properties_are_none_and_never_an_error() -> None:
         for _ in range(randomness.randrange(4)):
             if broken:
                 broken[randomness.randrange(len(broken))] = randomness.randrange(256)
-        assert isinstance(read(bytes(broken), b"body").origin, str)
+        assert isinstance(arrived(bytes(broken), b"body").origin, str)
 
 
 def test_a_moment_beyond_the_calendar_is_no_error() -> None:
     headers = b"\x04whenT" + struct.pack(">Q", 2**64 - 1)
     data = struct.pack(">HI", 1 << 13, len(headers)) + headers
-    assert read(data, b"").wire.headers == {}
+    assert arrived(data, b"").wire.headers == {}
 
 
 @pytest.mark.parametrize("prefix", ["ce-", "cloudEvents:", "cloudEvents_"])
 def test_attributes_are_known_by_the_prefix_of_either_binding(prefix: str) -> None:
     headers: FieldTable = {f"{prefix}type": "t", f"{prefix}id": "1", f"{prefix}mine": "m"}
-    assert read(told(headers=headers), b"").wire.headers == {"type": "t", "id": "1", f"{prefix}mine": "m"}
+    assert arrived(told(headers=headers), b"").wire.headers == {"type": "t", "id": "1", f"{prefix}mine": "m"}
 
 
 def test_what_the_broker_wrote_beside_an_event_is_left_out() -> None:
@@ -160,9 +166,9 @@ def test_what_the_broker_wrote_beside_an_event_is_left_out() -> None:
         "x-acquired-count": 5,
         "x-mine": "stays",
     }
-    message = read(told(headers=headers), b"")
+    message = arrived(told(headers=headers), b"")
     assert message.wire.headers == {"x-mine": "stays"}
-    assert message.returns == 4
+    assert message.starts == 5
 
 
 def test_an_origin_without_a_message_id_is_that_of_the_same_content() -> None:
@@ -171,9 +177,9 @@ def test_an_origin_without_a_message_id_is_that_of_the_same_content() -> None:
         struct.pack(">H", 1 << 13) + table((named(name), name.upper()) for name in names) for names in ("ab", "ba")
     )
     returned = told(headers={"a": "A", "b": "B", "x-delivery-count": 1})
-    assert {read(each, b"body").origin for each in (one, other, returned)} == {read(one, b"body").origin}
-    assert read(one, b"body").origin != read(one, b"other").origin
-    assert read(one, b"body").origin != read(told(headers={"a": "A"}), b"body").origin
+    assert {arrived(each, b"body").origin for each in (one, other, returned)} == {arrived(one, b"body").origin}
+    assert arrived(one, b"body").origin != arrived(one, b"other").origin
+    assert arrived(one, b"body").origin != arrived(told(headers={"a": "A"}), b"body").origin
 
 
 def test_headers_nested_beyond_reason_are_no_error() -> None:
@@ -182,4 +188,4 @@ def test_headers_nested_beyond_reason_are_no_error() -> None:
         nested = b"A" + struct.pack(">I", len(nested)) + nested
     headers = b"\x04deep" + nested
     data = struct.pack(">HI", 1 << 13, len(headers)) + headers
-    assert read(data, b"").wire.headers == {}
+    assert arrived(data, b"").wire.headers == {}

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -19,6 +20,13 @@ _OVERHEAD: Final = 8
 _CONTENT_TYPE, _HEADERS, _DELIVERY_MODE, _PRIORITY, _MESSAGE_ID = 15, 13, 12, 11, 7
 """The bits that say which properties follow, in this order."""
 _FLAGS: Final = struct.pack(">H", 1 << _CONTENT_TYPE | 1 << _HEADERS | 1 << _DELIVERY_MODE | 1 << _MESSAGE_ID)
+_SIZES: Final[dict[bytes, int]] = {
+    b"V": 0, b"t": 1, b"b": 1, b"B": 1, b"U": 2, b"u": 2, b"s": 2, b"I": 4, b"i": 4, b"f": 4, b"D": 5, b"L": 8, b"l": 8,
+    b"d": 8, b"T": 8,
+}  # fmt: skip
+"""Bytes of a value by its kind (RabbitMQ's list of field types)."""
+_MEASURED: Final = frozenset((b"S", b"x", b"A", b"F"))
+"""Kinds whose values tell their length."""
 _PERSISTENT: Final = b"\x02"
 
 
@@ -72,46 +80,46 @@ def frames(content: Content, *, channel: int, message_id: str, frame_max: int) -
 
 
 def properties(data: bytes) -> Properties:
-    """Understand the properties of a message, whoever sent it; none where they are malformed."""
-    try:
-        return _properties(data)
-    except (struct.error, ValueError, IndexError, RecursionError):
-        return Properties("", {}, "")
-
-
-def _properties(data: bytes) -> Properties:
+    """Understand the properties of a message, whoever sent it. A header that is malformed is left out."""
     flags = int.from_bytes(data[:2], "big")
-    if flags & 1:
-        raise ValueError("a second word of property flags, which AMQP 0-9-1 does not use")
     position = 2
     texts: dict[int, str] = {}
     headers: dict[str, object] = {}
-    for bit in range(_CONTENT_TYPE, _MESSAGE_ID - 1, -1):
-        if not flags >> bit & 1:
-            continue
-        if bit == _HEADERS:
-            position, headers = _read_table(data, position)
-        elif bit in {_DELIVERY_MODE, _PRIORITY}:
-            position += 1
-        else:
-            end = position + 1 + data[position]
-            texts[bit] = data[position + 1 : end].decode(errors="replace")
-            position = end
+    # A second word of flags, which AMQP 0-9-1 does not use, would stand where the first property is looked for.
+    bits = () if flags & 1 else range(_CONTENT_TYPE, _MESSAGE_ID - 1, -1)
+    with suppress(struct.error, IndexError):
+        for bit in bits:
+            if not flags >> bit & 1:
+                continue
+            if bit == _HEADERS:
+                end = position + 4 + _LONG.unpack_from(data, position)[0]
+                _read_table(data[position + 4 : end], headers)
+                position = end
+            elif bit in {_DELIVERY_MODE, _PRIORITY}:
+                position += 1
+            else:
+                end = position + 1 + data[position]
+                texts[bit] = data[position + 1 : end].decode(errors="replace")
+                position = end
     return Properties(texts.get(_CONTENT_TYPE, ""), headers, texts.get(_MESSAGE_ID, ""))
 
 
-def _read_table(data: bytes, position: int) -> tuple[int, dict[str, object]]:
-    end = position + 4 + _LONG.unpack_from(data, position)[0]
-    position += 4
-    read: dict[str, object] = {}
-    while position < end:
+def _read_table(data: bytes, into: dict[str, object]) -> None:
+    """Read as far as the lengths of values can be told."""
+    position = 0
+    while position < len(data):
         after = position + 1 + data[position]
         name = data[position + 1 : after].decode(errors="replace")
-        if data[after : after + 1] == b"S":
-            start = after + 5
-            position = start + _LONG.unpack_from(data, after + 1)[0]
-            read[name] = data[start:position].decode(errors="replace")
+        kind = data[after : after + 1]
+        start = after + 1
+        size = _SIZES.get(kind, -1)
+        if size < 0:
+            if kind not in _MEASURED:
+                return
+            size = 4 + _LONG.unpack_from(data, start)[0]
+        position = start + size
+        if kind == b"S":
+            into[name] = data[start + 4 : position].decode(errors="replace")
         else:
-            consumed, read[name] = decode.embedded_value(data[after:end])
-            position = after + consumed
-    return end, read
+            with suppress(ValueError, OverflowError, RecursionError, OSError):
+                into[name] = decode.embedded_value(data[after:position])[1]

@@ -65,7 +65,7 @@ async def translated(timeout: float) -> AsyncGenerator[None, None]:
         raise NotConnected(f"RabbitMQ did not answer within {timeout:g} s") from error
     except EventsError:
         raise
-    except (foreign.AMQPError, PAMQPException, OSError, RuntimeError, ValueError) as error:
+    except (foreign.AMQPError, PAMQPException, OSError, RuntimeError, ValueError, TypeError) as error:
         raise translate(error) from error
 
 

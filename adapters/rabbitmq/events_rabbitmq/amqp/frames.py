@@ -29,6 +29,7 @@ CONNECTION_CLOSE: Final = b"\x00\x0a\x00\x32"
 BLOCKED: Final = b"\x00\x0a\x00\x3c"
 UNBLOCKED: Final = b"\x00\x0a\x00\x3d"
 CHANNEL_CLOSE: Final = b"\x00\x14\x00\x28"
+CHANNEL_CLOSE_OK: Final = b"\x00\x14\x00\x29"
 CANCEL: Final = b"\x00\x3c\x00\x1e"
 RETURN: Final = b"\x00\x3c\x00\x32"
 DELIVER: Final = b"\x00\x3c\x00\x3c"
@@ -87,6 +88,9 @@ class Lane:
             return True
         if name == CHANNEL_CLOSE:
             self._end(words(payload))
+        elif name == CHANNEL_CLOSE_OK:
+            # From now on its number may be another channel's: nothing may be settled on it any more.
+            self._end("the channel was closed")
         return self._method(name, payload)
 
 
@@ -175,6 +179,7 @@ class Splitter(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
+        self._transport = None
         self.end(str(exc) if exc else "the connection was closed")
         self._inner.connection_lost(exc)
 

@@ -96,9 +96,7 @@ class Link:
 
     def later(self, work: Coroutine[object, object, None]) -> None:
         """Run it in a task of this link."""
-        task = asyncio.get_running_loop().create_task(work, name="events-core RabbitMQ")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(self._begin(work))
 
     async def room(self) -> None:
         """Wait until the broker keeps up with what was written; `NotConnected` when it does not in time."""
@@ -108,10 +106,13 @@ class Link:
     async def close(self) -> None:
         """Say goodbye, within the timeout; then drop the connection anyway."""
         self._splitter.end("the connection was closed")
-        with suppress(EventsError):
-            async with translated(self.timeout):
-                await self._connection.close()
-        self._splitter.abort()
+        goodbye = self._begin(self._say_goodbye())
+        self._tasks.add(goodbye)
+        try:
+            # Not a timeout around it: the library does not end when it is cancelled while bytes are unsent.
+            await asyncio.wait([goodbye], timeout=self.timeout)
+        finally:
+            self._splitter.abort()
 
     def check_version(self) -> None:
         """Refuse, with `UnsafeBroker`, a RabbitMQ that may lose waiting retries."""
@@ -119,6 +120,16 @@ class Link:
         numbers = tuple(int(number) for number in version.split(".")[:2] if number.isdecimal())
         if numbers and numbers < _OLDEST:
             raise UnsafeBroker(f"RabbitMQ {version} may lose retries that wait; upgrade to 3.10 or later")
+
+    def _begin(self, work: Coroutine[object, object, None]) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work, name="events-core RabbitMQ")
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _say_goodbye(self) -> None:
+        with suppress(EventsError):
+            async with translated(self.timeout):
+                await self._connection.close()
 
     def _broke(self, _: object) -> None:
         self._splitter.end("the connection to RabbitMQ broke")
@@ -154,7 +165,7 @@ class Line:
         """Give up the link, and the dialling of one."""
         if self._dialling is not None:
             self._dialling.cancel()
-            await asyncio.wait([self._dialling])
+            await asyncio.wait([self._dialling], timeout=self._settings.timeout)
         link, self._link = self._link, None
         if link is not None:
             await link.close()
@@ -171,13 +182,18 @@ class Line:
         try:
             async with translated(settings.timeout):
                 await connection.connect()
-        except NotConnected as error:
-            told = tap.splitter.ended if tap.splitter is not None else None
-            if told is not None and told.startswith(_NOT_ALLOWED):
+            link = Link(connection, tap, timeout=settings.timeout)
+            link.check_version()
+        except BaseException as error:
+            if tap.splitter is None:
+                raise
+            tap.splitter.abort()
+            told = tap.splitter.ended or ""
+            if isinstance(error, NotConnected) and told.startswith(_NOT_ALLOWED):
                 # The library takes this answer for a broken protocol.
                 raise AccessRefused(f"RabbitMQ: {told}; check the virtual host") from error
             raise
-        link = self._link = Link(connection, tap, timeout=settings.timeout)
+        self._link = link
         return link
 
     def _dialled(self, dialling: "asyncio.Task[Link]") -> None:

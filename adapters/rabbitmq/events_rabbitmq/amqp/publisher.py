@@ -1,7 +1,7 @@
 """Publishing with confirms: batches in one write, one future a batch."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from enum import Enum
 from secrets import token_hex
@@ -18,6 +18,8 @@ from events_rabbitmq.amqp.link import Link
 __all__ = ["Batch", "Outcome", "Publisher", "Target"]
 
 _MULTIPLE: Final = 1
+_SLICE: Final = 1 << 20
+"""Bytes that are written at once."""
 _METHODS: Final = 10_000
 """So many publish methods are remembered: a process sends to few topics and types."""
 
@@ -77,8 +79,6 @@ class Publisher:
         self._methods: dict[Target, bytes] = {}
         self._identity = token_hex(8)
         self.link: Link = link
-        self.exchanges: set[str] = set()
-        """Declared on this link."""
         self.ended: str | None = None
 
     async def open(self) -> None:
@@ -87,20 +87,35 @@ class Publisher:
         self._channel = await self.link.channel(lane, confirms=True)
         self._number = self._channel.number
 
-    def write(self, messages: Sequence[tuple[Target, Content]]) -> Batch:
-        """Write all at once, in order. Raises `NotConnected` where surely nothing was written."""
-        if self.ended is not None or self.link.blocked:
-            raise NotConnected(self.ended or "RabbitMQ takes no messages for now: it is short of memory or disk")
-        batch = Batch(len(messages))
-        self.link.write(self._frames(batch, messages))
-        return batch
+    async def write(self, messages: Sequence[tuple[Target, Content]]) -> Sequence[Batch]:
+        """Write them in order, as fast as the broker takes them. Raises `NotConnected` where surely nothing was written."""
+        batches: list[Batch] = []
+        for some in _slices(messages):
+            try:
+                await self.link.room()
+                batches.append(self._write(some))
+            except NotConnected:
+                if not batches:
+                    raise
+                batches.append(Batch(len(some)))
+                batches[-1].give_up()
+        return batches
 
-    async def outcomes(self, batch: Batch) -> Sequence[Outcome]:
+    async def outcomes(self, batches: Sequence[Batch]) -> Sequence[Outcome]:
         """Wait for the answers, for the link's timeout at the most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.link.timeout):
-                await batch.answered
-        return batch.outcomes
+                for batch in batches:
+                    await batch.answered
+        if unanswered := {batch for batch in batches if not batch.answered.done()}:
+            # Nobody waits for them any more: a queue that never confirms must not be remembered for ever.
+            self._waiting = {tag: each for tag, each in self._waiting.items() if each[0] not in unanswered}
+        return [outcome for batch in batches for outcome in batch.outcomes]
+
+    def close(self) -> None:
+        """Close the channel; nothing waits for it."""
+        if self._channel is not None:
+            self.link.later(self.link.close_channel(self._channel))
 
     def end(self, reason: str) -> None:
         """The channel is gone: nothing is known of what waits."""
@@ -109,16 +124,24 @@ class Publisher:
         for batch, _, _ in waiting.values():
             batch.give_up()
 
-    def _frames(self, batch: Batch, messages: Sequence[tuple[Target, Content]]) -> list[bytes]:
+    def _write(self, messages: Sequence[tuple[Target, Content]]) -> Batch:
+        if self.ended is not None or self.link.blocked:
+            raise NotConnected(self.ended or "RabbitMQ takes no messages for now: it is short of memory or disk")
+        batch = Batch(len(messages))
         written: list[bytes] = []
+        waiting: dict[int, tuple[Batch, int, Target]] = {}
         for index, (target, content) in enumerate(messages):
-            written.append(self._methods.get(target) or self._method(target))
-            self._tag += 1
+            tag = self._tag + 1 + index
             # An identity of its own for each attempt: a returned message is told apart by nothing else.
-            identity = f"{self._identity}-{self._tag}"
+            identity = f"{self._identity}-{tag}"
+            written.append(self._methods.get(target) or self._method(target))
             written += frames(content, channel=self._number, message_id=identity, frame_max=self.link.frame_max)
-            self._waiting[self._tag] = (batch, index, target)
-        return written
+            waiting[tag] = (batch, index, target)
+        # The broker counts what is written: nothing is counted here before everything could be said.
+        self._tag += len(messages)
+        self._waiting |= waiting
+        self.link.write(written)
+        return batch
 
     def _method(self, target: Target) -> bytes:
         publish = commands.Basic.Publish(exchange=target.exchange, routing_key=target.routing_key, mandatory=True)
@@ -135,9 +158,10 @@ class Publisher:
         if payload[12] & _MULTIPLE:
             for each in range(self._lowest, tag + 1):
                 self._answer(each, outcome)
-            self._lowest = tag + 1
         else:
             self._answer(tag, outcome)
+        while self._lowest <= self._tag and self._lowest not in self._waiting:
+            self._lowest += 1
         return True
 
     def _on_return(self, method: bytes, told: bytes, body: bytes) -> None:
@@ -153,3 +177,14 @@ class Publisher:
         if waiting is not None:
             batch, index, _ = waiting
             batch.answer(index, outcome)
+
+
+def _slices(messages: Sequence[tuple[Target, Content]]) -> Iterator[Sequence[tuple[Target, Content]]]:
+    """As many at a time as take a megabyte, and at least one."""
+    start = size = 0
+    for index, (_, content) in enumerate(messages):
+        if size >= _SLICE:
+            yield messages[start:index]
+            start, size = index, 0
+        size += len(content.body) + len(content.headers)
+    yield messages[start:]

@@ -1,5 +1,6 @@
 """How to reach a broker, and what is to be known of it."""
 
+import math
 import re
 from dataclasses import dataclass, field, replace
 from ssl import SSLContext
@@ -12,6 +13,7 @@ from events_core.errors import ConfigurationError
 __all__ = ["RabbitMQSettings", "parse"]
 
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_LONGEST_HEARTBEAT: Final = 65_534
 _SCHEMES: Final = frozenset({"amqp", "amqps"})
 _FORM: Final = "a RabbitMQ URL reads amqp://user:password@host:5672/vhost, or amqps://... for TLS"
 
@@ -38,10 +40,10 @@ class RabbitMQSettings:
     def __post_init__(self) -> None:
         if self.namespace and not _NAMESPACE.fullmatch(self.namespace):
             raise ConfigurationError("a namespace is up to 64 of the characters A-Z a-z 0-9 _ . -")
-        if self.heartbeat < 1 or self.consumer_timeout <= 0 or self.timeout <= 0:
-            raise ConfigurationError(
-                "heartbeat is in whole seconds, from 1 on; consumer_timeout and timeout are above 0"
-            )
+        if not 1 <= self.heartbeat <= _LONGEST_HEARTBEAT:
+            raise ConfigurationError(f"heartbeat is in whole seconds, from 1 to {_LONGEST_HEARTBEAT}")
+        if not all(math.isfinite(each) and each > 0 for each in (self.consumer_timeout, self.timeout)):
+            raise ConfigurationError("consumer_timeout and timeout are in seconds, finite and above 0")
 
 
 def parse(url: str, settings: RabbitMQSettings) -> tuple[URL, RabbitMQSettings]:

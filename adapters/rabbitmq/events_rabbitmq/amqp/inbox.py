@@ -6,14 +6,12 @@ import struct
 from collections import deque
 from collections.abc import Iterable
 from itertools import chain
-from typing import Final, cast
+from typing import Final, NamedTuple
 
 from events_core.errors import ConnectionLost
-from events_core.ports import Delivery
 from events_rabbitmq.amqp.frames import DELIVER
-from events_rabbitmq.wire import read
 
-__all__ = ["Inbox"]
+__all__ = ["Arrived", "Inbox"]
 
 _SETTLE: Final = struct.Struct(">BHIIQBB")
 _METHOD: Final = 1
@@ -25,17 +23,24 @@ _MULTIPLE: Final = 1
 _REQUEUE: Final = 2
 
 
+class Arrived(NamedTuple):
+    """A message that was handed out."""
+
+    tag: int
+    properties: bytes
+    body: bytes
+
+
 class Inbox:
-    """The deliveries of one channel: those that wait to be taken, and the tags of all that are not settled.
+    """The messages of one channel: those that wait to be taken, and the tags of all that are not settled.
 
     Tags belong to their channel; nothing of it can be settled once it is gone.
     """
 
-    __slots__ = ("_lane", "_lost", "_unsettled", "_waiter", "_waiting")
+    __slots__ = ("_lost", "_unsettled", "_waiter", "_waiting")
 
-    def __init__(self, lane: str) -> None:
-        self._lane = lane
-        self._waiting: deque[tuple[int, bytes, bytes]] = deque()
+    def __init__(self) -> None:
+        self._waiting: deque[Arrived] = deque()
         self._unsettled: dict[int, None] = {}
         self._waiter: asyncio.Future[None] | None = None
         self._lost: str | None = None
@@ -54,17 +59,13 @@ class Inbox:
         """A message arrived; `told` is its method."""
         tag = tag_in(told)
         self._unsettled[tag] = None
-        self._waiting.append((tag, properties, body))
+        self._waiting.append(Arrived(tag, properties, body))
         self.wake()
 
-    def take(self, limit: int) -> list[Delivery]:
+    def take(self, limit: int) -> list[Arrived]:
         """Up to `limit` of what waits, in order. Raises `ConnectionLost`."""
         self.check()
-        return [self._read(*self._waiting.popleft()) for _ in range(min(limit, len(self._waiting)))]
-
-    def take_all(self) -> list[Delivery]:
-        """Everything that waits."""
-        return [] if self._lost is not None else self.take(len(self._waiting))
+        return [self._waiting.popleft() for _ in range(min(limit, len(self._waiting)))]
 
     async def wait(self) -> None:
         """Return when there is something new to look at."""
@@ -90,18 +91,17 @@ class Inbox:
             self._unsettled.clear()
             self.wake()
 
-    def holds(self, delivery: Delivery) -> bool:
+    def holds(self, tag: int) -> bool:
         """Whether it came from here and is not settled."""
-        owner, tag = cast("tuple[object, int]", delivery.token)
-        return owner is self and tag in self._unsettled
+        return tag in self._unsettled
 
-    def settle(self, channel: int, *, accepted: Iterable[Delivery], released: Iterable[Delivery]) -> list[bytes]:
-        """Forget them, and return the frames that say so.
+    def settle(self, channel: int, *, accepted: Iterable[int] = (), released: Iterable[int] = ()) -> list[bytes]:
+        """Forget these tags, and return the frames that say so.
 
-        Acknowledged in one frame is everything below the oldest delivery that is still held. So what goes back has to be
-        named before.
+        Acknowledged in one frame is everything below the oldest tag that is still held. So what goes back has to be named
+        before.
         """
-        back, done = _tags(released), _tags(accepted)
+        back, done = list(released), list(accepted)
         for tag in chain(back, done):
             del self._unsettled[tag]
         frames = [_frame(channel, _NACK, tag, _REQUEUE) for tag in back]
@@ -111,19 +111,11 @@ class Inbox:
         frames += [_frame(channel, _ACK, tag, 0) for tag in done if tag > oldest]
         return frames
 
-    def _read(self, tag: int, properties: bytes, body: bytes) -> Delivery:
-        message = read(properties, body)
-        return Delivery(message.wire, message.origin, message.returns + 1, self._lane, (self, tag))
-
 
 def tag_in(told: bytes) -> int:
     """The delivery tag of a deliver or get-ok method: a deliver names its consumer before."""
     start = 5 + told[4] if told[:4] == DELIVER else 4
     return int.from_bytes(told[start : start + 8], "big")
-
-
-def _tags(deliveries: Iterable[Delivery]) -> list[int]:
-    return [cast("tuple[object, int]", each.token)[1] for each in deliveries]
 
 
 def _frame(channel: int, method: int, tag: int, bits: int) -> bytes:
