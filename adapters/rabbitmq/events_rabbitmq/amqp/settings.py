@@ -27,7 +27,7 @@ class RabbitMQSettings:
     | `namespace` | stands before the name of every object on the broker | | none |
     | `heartbeat` | after three times as long without a sign of life a connection is given up | seconds | 10 |
     | `consumer_timeout` | the broker's setting of this name: how long it lets a delivery be held | seconds | 1800 |
-    | `timeout` | within which the broker has to answer a call | seconds | 10 |
+    | `timeout` | within which the broker has to answer a step of a call | seconds | 10 |
     | `ssl_context` | for `amqps://`, where the system's certificates are not enough | | none |
     """
 
