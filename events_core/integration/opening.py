@@ -34,6 +34,8 @@ def open_bus(url: str, *, source: str, **options: Unpack[BusOptions]) -> Integra
     except ImportError as error:
         # Our packages are called after their extra: events_rabbitmq comes with [rabbitmq].
         extra = point.module.removeprefix("events_")
-        advice = f"pip install 'events-core[{extra}]'" if extra != point.module else f"install what {point.module} needs"
+        advice = (
+            f"pip install 'events-core[{extra}]'" if extra != point.module else f"install what {point.module} needs"
+        )
         raise MissingExtra(f"{scheme}:// needs a package that is not installed: {advice}") from error
     return IntegrationEventBus(transport(url), source=source, **options)
