@@ -1,9 +1,10 @@
 """A message's content in frames: a header with properties, and the body in pieces (AMQP 0-9-1, 2.3.5.2 and 4.2.6.1)."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from pamqp import decode
@@ -20,10 +21,10 @@ _OVERHEAD: Final = 8
 _CONTENT_TYPE, _HEADERS, _DELIVERY_MODE, _PRIORITY, _MESSAGE_ID = 15, 13, 12, 11, 7
 """The bits that say which properties follow, in this order."""
 _FLAGS: Final = struct.pack(">H", 1 << _CONTENT_TYPE | 1 << _HEADERS | 1 << _DELIVERY_MODE | 1 << _MESSAGE_ID)
-_SIZES: Final[dict[bytes, int]] = {
+_SIZES: Final[Mapping[bytes, int]] = MappingProxyType({
     b"V": 0, b"t": 1, b"b": 1, b"B": 1, b"U": 2, b"u": 2, b"s": 2, b"I": 4, b"i": 4, b"f": 4, b"D": 5, b"L": 8, b"l": 8,
     b"d": 8, b"T": 8,
-}  # fmt: skip
+})  # fmt: skip
 """Bytes of a value by its kind (RabbitMQ's list of field types)."""
 _MEASURED: Final = frozenset((b"S", b"x", b"A", b"F"))
 """Kinds whose values tell their length."""
