@@ -83,11 +83,18 @@ def _fitting(headers: Mapping[str, str], room: int) -> Mapping[str, str]:
     sizes = {name: len(_table({name: value})) for name, value in headers.items()}
     excess = sum(sizes.values()) - room
     kept = dict(headers)
-    for name in sorted(sizes, key=lambda name: (name.startswith(BUS_PREFIX), -sizes[name])):
-        if excess > 0 and name not in CLOUDEVENTS_ATTRIBUTES:
+    for name in sorted(sizes, key=lambda name: (_importance(name), -sizes[name])):
+        if excess > 0:
             excess -= sizes[name]
             del kept[name]
     return kept
+
+
+def _importance(name: str) -> int:
+    """Without its attempt an event would be retried for ever, without its type it could not be read."""
+    if name in {"id", "type", "eventversion"}:
+        return 2
+    return 3 if name.startswith(BUS_PREFIX) else int(name in CLOUDEVENTS_ATTRIBUTES)
 
 
 @lru_cache(maxsize=1024)

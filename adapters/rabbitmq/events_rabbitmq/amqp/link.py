@@ -22,6 +22,8 @@ __all__ = ["Line", "Link"]
 _NOT_ALLOWED: Final = "530 "
 _FRAME_MAX: Final = 131_072
 """Bytes of a frame where the broker sets no limit: what others agree on."""
+_LAST_WORDS: Final = 1.0
+"""Seconds in which the library has to notice that a connection was dropped."""
 _OLDEST: Final = (3, 10)
 """RabbitMQ's first version whose quorum queues dead-letter at least once, as waiting retries need it."""
 
@@ -113,6 +115,7 @@ class Link:
             await asyncio.wait([goodbye], timeout=self.timeout)
         finally:
             self._splitter.abort()
+        await asyncio.wait([goodbye], timeout=_LAST_WORDS)
 
     def check_version(self) -> None:
         """Refuse, with `UnsafeBroker`, a RabbitMQ that may lose waiting retries."""
@@ -134,6 +137,8 @@ class Link:
     def _broke(self, _: object) -> None:
         self._splitter.end("the connection to RabbitMQ broke")
         self._splitter.abort()
+        # One that was never closed would be closed by its destructor, whenever that comes.
+        self.later(self._say_goodbye())
 
 
 class Line:
@@ -185,10 +190,7 @@ class Line:
             link = Link(connection, tap, timeout=settings.timeout)
             link.check_version()
         except BaseException as error:
-            if tap.splitter is None:
-                raise
-            tap.splitter.abort()
-            told = tap.splitter.ended or ""
+            told = await _drop(connection, tap, settings.timeout)
             if isinstance(error, NotConnected) and told.startswith(_NOT_ALLOWED):
                 # The library takes this answer for a broken protocol.
                 raise AccessRefused(f"RabbitMQ: {told}; check the virtual host") from error
@@ -200,3 +202,13 @@ class Line:
         self._dialling = None
         if not dialling.cancelled():
             dialling.exception()  # whoever asked was told
+
+
+async def _drop(connection: aio_pika.Connection, tap: Tap, timeout: float) -> str:
+    """Give up a connection that was not made; the broker's words, if it had any."""
+    if tap.splitter is not None:
+        tap.splitter.abort()
+    with suppress(EventsError):
+        async with translated(timeout):
+            await connection.close()
+    return (tap.splitter and tap.splitter.ended) or ""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from enum import Enum
 from secrets import token_hex
 from typing import Final, NamedTuple
@@ -103,11 +102,8 @@ class Publisher:
 
     async def outcomes(self, batches: Sequence[Batch]) -> Sequence[Outcome]:
         """Wait for the answers, for the link's timeout at the most."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.link.timeout):
-                for batch in batches:
-                    await batch.answered
-        if unanswered := {batch for batch in batches if not batch.answered.done()}:
+        await asyncio.wait([batch.answered for batch in batches], timeout=self.link.timeout)
+        if unanswered := {batch for batch in batches if batch.left}:
             # Nobody waits for them any more: a queue that never confirms must not be remembered for ever.
             self._waiting = {tag: each for tag, each in self._waiting.items() if each[0] not in unanswered}
         return [outcome for batch in batches for outcome in batch.outcomes]
