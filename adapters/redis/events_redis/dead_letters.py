@@ -1,0 +1,67 @@
+"""The feed of dead letters: reads them once, and leaves them there."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+
+from events_core.errors import ConnectionLost, NotConnected
+from events_core.ports import Delivery, Settled, Settlement, Verdict
+from events_redis import scripts
+from events_redis.feeds import copy_of
+from events_redis.keys import Keys
+from events_redis.line import Line
+from events_redis.wire import read
+
+__all__ = ["DeadLetterFeed"]
+
+
+class DeadLetterFeed:
+    """From the oldest to the newest, in pages. Nothing is held, and several may read at a time."""
+
+    def __init__(self, line: Line, keys: Keys, topic: str) -> None:
+        self._line = line
+        self._keys = keys
+        self._topic = topic
+        self._next = "-"
+        self._stopped = False
+
+    async def receive(self, limit: int) -> Sequence[Delivery]:
+        """The next ones; empty at the end."""
+        if self._stopped:
+            return ()
+        try:
+            entries = await self._line.ask("XRANGE", self._keys.dead, self._next, "+", "COUNT", limit)
+        except NotConnected as error:
+            raise ConnectionLost(str(error)) from error
+        return [self._delivery(entry.decode(), fields) for entry, fields in entries]
+
+    async def settle(self, batch: Sequence[Settlement]) -> Sequence[Settled]:
+        """Discard, replay or leave there; a letter that is discarded and one that is replayed are gone in one step."""
+        chosen = [each for each in batch if each.verdict is not Verdict.RELEASE]
+        rows: list[tuple[object, int, int]] = []
+        copies: list[str | bytes] = []
+        for each in chosen:
+            copy = copy_of(each)
+            rows.append((each.delivery.token, len(copies) + 3, len(copy)))
+            copies += copy
+        arguments = (self._keys.group, msgspec.msgpack.encode(rows), *copies)
+        try:
+            there = await self._line.run(scripts.DISPOSE, self._keys.all, *arguments) if chosen else ()
+        except NotConnected as error:
+            raise ConnectionLost(str(error)) from error
+        lost = {each.delivery for each, was_there in zip(chosen, there, strict=True) if not was_there}
+        return [Settled.LOST if each.delivery in lost else Settled.DONE for each in batch]
+
+    async def lag(self) -> int | None:
+        """How many there are."""
+        return cast("int", await self._line.ask("XLEN", self._keys.dead))
+
+    async def stop(self) -> None:
+        """Read no more."""
+        self._stopped = True
+
+    def _delivery(self, entry: str, fields: Sequence[bytes]) -> Delivery:
+        self._next = f"({entry}"
+        message = read(entry, fields)
+        return Delivery(message.wire, f"{self._topic}/{message.origin}", 1, self._keys.dead, entry)

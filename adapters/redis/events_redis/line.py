@@ -1,0 +1,224 @@
+"""A connection that calls share: what is asked for in one turn of the event loop is one write."""
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from events_core.errors import ConfigurationError, EventsError, NotConnected, OutcomeUnknown
+from events_redis.errors import translate, translated
+from events_redis.scripts import Script
+
+__all__ = ["Dial", "Line", "Reply", "hear", "pack"]
+
+_GOODBYE: Final = 1.0
+"""Seconds that the other side has to take note of the end of a connection."""
+_QUOTED: Final = re.compile(r"'(\w+)'")
+
+Reply = Any
+"""Bytes, a number, None, a list of these; or, in answers to `call`, the error that Redis replied."""
+Argument = str | bytes | int
+
+
+def pack(*arguments: Argument) -> bytes:
+    """A command as it is written."""
+    return cast("bytes", hiredis.pack_command(cast("Any", arguments)))  # pyright: ignore[reportUnknownMemberType]
+
+
+class Dial:
+    """How to connect. Nothing is ever tried twice by the library: what it sends again, Redis stores twice."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self.timeout: float = timeout
+        self._hanging_up: set[asyncio.Task[None]] = set()
+        try:
+            told: dict[str, Any] = {**parse_url(url), "protocol": 2, "decode_responses": False, "retry": None}
+            self._kind: Callable[..., AbstractConnection] = told.pop("connection_class", Connection)
+            self._options = told | {"socket_timeout": None, "socket_connect_timeout": timeout}
+            self._kind(**self._options)
+        except (TypeError, ValueError, RedisError) as error:
+            # The library names what it does not know, and no value.
+            named = ", ".join(_QUOTED.findall(str(error)))
+            raise ConfigurationError(
+                f"the query of the Redis URL says {named}: no such setting, or no such value"
+            ) from None
+
+    async def __call__(self) -> AbstractConnection:
+        """A new connection, with `NotConnected` or `AccessRefused`."""
+        connection = self._kind(**self._options)
+        try:
+            async with translated(self.timeout):
+                # The library does not annotate it.
+                await cast("Callable[[], Awaitable[None]]", connection.connect)()
+        except BaseException:
+            await _hang_up(connection)
+            raise
+        return connection
+
+    def hang_up(self, connection: AbstractConnection) -> None:
+        """Disconnect, whatever is on its way."""
+        task = asyncio.create_task(_hang_up(connection))
+        self._hanging_up.add(task)
+        task.add_done_callback(self._hanging_up.discard)
+
+    async def ended(self) -> None:
+        """Return when every connection that was hung up is closed, or does not want to."""
+        await asyncio.gather(*self._hanging_up)
+
+
+async def _hang_up(connection: AbstractConnection) -> None:
+    with suppress(Exception):
+        async with asyncio.timeout(_GOODBYE):
+            await connection.disconnect()
+
+
+async def hear(connection: AbstractConnection) -> Reply:
+    """The next reply. What Redis refuses is an answer; only a broken connection is raised."""
+    try:
+        return cast("Reply", await connection.read_response(disable_decoding=True, disconnect_on_error=False))
+    except (ResponseError, AuthenticationError, AuthorizationError, BusyLoadingError) as refusal:
+        return refusal
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    commands: Sequence[bytes]
+    answer: asyncio.Future[list[Reply]]
+    replies: list[Reply] = field(default_factory=list[Reply])
+
+    def fail(self, error: EventsError) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Line:
+    """Any number of calls on one connection, dialled when it is needed. Its end is noticed while nobody calls."""
+
+    def __init__(self, dial: Dial) -> None:
+        self.dial: Dial = dial
+        self._connection: AbstractConnection | None = None
+        self._waiting: list[_Call] = []
+        self._unanswered: deque[_Call] = deque()
+        self._writing: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._closed = True
+
+    async def open(self) -> None:
+        """Connect, with `NotConnected` or `AccessRefused`."""
+        await self._connected()
+        self._closed = False
+
+    def close(self) -> None:
+        """Disconnect; what is on its way has an unknown outcome."""
+        self._closed = True
+        if self._writing is not None:
+            self._writing.cancel()
+        self._break("the Redis transport was closed")
+
+    async def call(self, commands: Sequence[bytes]) -> list[Reply]:
+        """The replies to these commands, errors included.
+
+        Raises:
+            NotConnected: nothing was written. Other errors of connecting too.
+            OutcomeUnknown: the connection broke, or no answer came in time.
+        """
+        if self._closed:
+            raise NotConnected("the Redis transport is not open")
+        call = _Call(commands, asyncio.get_running_loop().create_future())
+        self._waiting.append(call)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+        try:
+            async with asyncio.timeout(self.dial.timeout):
+                return await call.answer
+        except TimeoutError as error:
+            reason = f"Redis did not answer within {self.dial.timeout:g} s"
+            if call in self._waiting:
+                self._waiting.remove(call)
+                raise NotConnected(reason) from error
+            self._break(reason)
+            raise OutcomeUnknown(reason) from error
+
+    async def ask(self, *arguments: Argument) -> Reply:
+        """The reply to one command. Raises what Redis refuses, and `NotConnected` for whatever broke."""
+        try:
+            (reply,) = await self.call([pack(*arguments)])
+        except OutcomeUnknown as error:
+            raise NotConnected(str(error)) from error
+        if isinstance(reply, Exception):
+            raise translate(reply) from reply
+        return reply
+
+    async def run(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Reply:
+        """What a script returns. Errors as in `ask`."""
+        try:
+            return await self.ask("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except EventsError as error:
+            if not isinstance(error.__cause__, NoScriptError):
+                raise
+        return await self.ask("EVAL", script.text, len(keys), *keys, *arguments)
+
+    async def _write(self) -> None:
+        while self._waiting:
+            try:
+                connection = await self._connected()
+                calls, self._waiting = self._waiting, []
+                self._unanswered += calls
+                async with translated(self.dial.timeout):
+                    written = b"".join(command for call in calls for command in call.commands)
+                    await connection.send_packed_command(written, check_health=False)
+            except EventsError as error:
+                self._break(str(error), error)
+
+    async def _connected(self) -> AbstractConnection:
+        if self._connection is None:
+            self._connection = await self.dial()
+            self._listening = asyncio.create_task(self._listen(self._connection))
+        return self._connection
+
+    async def _listen(self, connection: AbstractConnection) -> None:
+        try:
+            async with translated(None):
+                while True:
+                    reply = await hear(connection)
+                    call = self._unanswered[0]
+                    call.replies.append(reply)
+                    if len(call.replies) == len(call.commands):
+                        self._unanswered.popleft()
+                        if not call.answer.done():
+                            call.answer.set_result(call.replies)
+                    if isinstance(reply, ReadOnlyError):
+                        # After a fail-over the name leads elsewhere.
+                        raise translate(reply)
+        except EventsError as error:
+            self._break(str(error))
+
+    def _break(self, reason: str, failure: EventsError | None = None) -> None:
+        """Hang up. What was written has an unknown outcome, what was not fails."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self.dial.hang_up(connection)
+        if self._listening is not None:
+            self._listening.cancel()
+        for call in self._unanswered:
+            call.fail(OutcomeUnknown(reason))
+        self._unanswered.clear()
+        if failure is not None or self._closed:
+            for call in self._waiting:
+                call.fail(failure or NotConnected(reason))
+            self._waiting.clear()

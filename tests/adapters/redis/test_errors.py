@@ -1,0 +1,124 @@
+"""The client library's errors in our words."""
+
+import asyncio
+import inspect
+import ssl
+
+import pytest
+import redis.exceptions as foreign
+
+from events_core.errors import (
+    AccessRefused,
+    BrokerSetupError,
+    EventsError,
+    NotConnected,
+    SendRejected,
+    TopologyMismatch,
+)
+from events_redis.errors import translate, translated
+
+pytestmark = pytest.mark.anyio
+
+MEANINGS: dict[type[Exception], type[EventsError]] = {
+    foreign.AuthenticationError: AccessRefused,
+    foreign.AuthenticationWrongNumberOfArgsError: AccessRefused,
+    foreign.AuthorizationError: AccessRefused,
+    foreign.NoPermissionError: AccessRefused,
+    foreign.OutOfMemoryError: SendRejected,
+    foreign.ReadOnlyError: NotConnected,
+    foreign.ClusterDownError: NotConnected,
+    foreign.MasterDownError: NotConnected,
+    foreign.TryAgainError: NotConnected,
+}
+"""What else Redis replies is for the operator; all others are lost connections: waiting cures them."""
+
+ALL = sorted(
+    {each for _, each in inspect.getmembers(foreign, inspect.isclass) if issubclass(each, Exception)},
+    key=lambda each: each.__name__,
+)
+
+
+def made(kind: type[Exception]) -> Exception:
+    """One of its kind, whatever its constructor wants."""
+    error = kind.__new__(kind)
+    error.args = ("the broker's words",)
+    return error
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda each: each.__name__)
+async def test_every_error_of_the_client_library_is_translated_with_its_cause(kind: type[Exception]) -> None:
+    error = made(kind)
+    with pytest.raises(EventsError) as caught:
+        async with translated(1):
+            raise error
+    otherwise = BrokerSetupError if issubclass(kind, foreign.ResponseError) else NotConnected
+    assert type(caught.value) is MEANINGS.get(kind, otherwise)
+    assert caught.value.__cause__ is error
+    assert "the broker's words" in str(caught.value)
+
+
+def test_the_walk_through_the_library_finds_its_errors() -> None:
+    assert set(MEANINGS) < set(ALL)
+    assert len(ALL) > 30
+
+
+@pytest.mark.parametrize("words", ["WRONGTYPE Operation against a key holding the wrong kind of value"])
+def test_a_key_of_another_type_is_a_mismatch(words: str) -> None:
+    assert isinstance(translate(foreign.ResponseError(words)), TopologyMismatch)
+
+
+@pytest.mark.parametrize("error", [ssl.SSLError("x"), ssl.SSLCertVerificationError("x")])
+def test_a_certificate_that_is_not_trusted_is_a_refusal(error: Exception) -> None:
+    assert isinstance(translate(error), AccessRefused)
+
+
+def test_a_certificate_that_the_library_speaks_of_is_a_refusal() -> None:
+    error = foreign.ConnectionError("Error 1 connecting to host:6379.")
+    error.__cause__ = ssl.SSLCertVerificationError("certificate verify failed")
+    assert isinstance(translate(error), AccessRefused)
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError("x"), OSError("x"), RuntimeError("x"), ValueError("x")])
+async def test_whatever_else_breaks_is_a_lost_connection(error: Exception) -> None:
+    with pytest.raises(NotConnected) as caught:
+        async with translated(1):
+            raise error
+    assert caught.value.__cause__ is error
+
+
+async def test_an_error_of_ours_passes_as_it_is() -> None:
+    ours = BrokerSetupError("as it is")
+    with pytest.raises(BrokerSetupError) as caught:
+        async with translated(1):
+            raise ours
+    assert caught.value is ours
+
+
+async def test_no_answer_in_time_is_a_lost_connection() -> None:
+    with pytest.raises(NotConnected, match=r"0\.01 s"):
+        async with translated(0.01):
+            await asyncio.get_running_loop().create_future()
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_lost_connection() -> None:
+    given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    given_up.cancel()
+    with pytest.raises(NotConnected) as caught:
+        async with translated(1):
+            await given_up
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+
+
+async def test_a_cancellation_that_was_asked_for_stays_one() -> None:
+    begun = asyncio.Event()
+
+    async def wait() -> None:
+        async with translated(10):
+            begun.set()
+            await asyncio.get_running_loop().create_future()
+
+    task = asyncio.create_task(wait())
+    await begun.wait()
+    task.cancel()
+    (outcome,) = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(outcome, asyncio.CancelledError)
