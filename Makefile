@@ -39,7 +39,8 @@ brokers: setup ## install the brokers that tests start (as root on Debian; not n
 test: setup ## run every test; the last lines say what ran on which broker
 	@# Without a broker its tests are skipped, and the last lines say so, unless brokers are required.
 	@$(BIN)/python -m brokers install || test "$${REQUIRE_BROKERS:-0}" = 0
-	$(BIN)/python -m pytest
+	@# Two at a time: most of them wait for a broker. Each of the two starts brokers of its own.
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: setup ## formatting, lint, types and layers
 	$(BIN)/ruff check $(SOURCES)
@@ -47,8 +48,9 @@ check: setup ## formatting, lint, types and layers
 	$(BIN)/mypy --strict $(SOURCES)
 	$(BIN)/pyright $(SOURCES)
 	@# Asks the first Python on the path where the package is.
-	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes events_core --ignoreexternal
-	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes events_rabbitmq --ignoreexternal
+	for package in events_core events_kafka events_rabbitmq events_redis; do \
+		PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes $$package --ignoreexternal || exit 1; \
+	done
 	$(BIN)/lint-imports
 
 bench: setup ## run the benchmarks

@@ -1,8 +1,20 @@
 """Real brokers as objects: for tests, the demo and developers."""
 
 from brokers.broker import Broker, BrokerFailed, BrokerUnavailable
+from brokers.kafka import Kafka
 from brokers.opening import new_broker, open_broker
 from brokers.proxy import FaultProxy
 from brokers.rabbitmq import RabbitMQ
+from brokers.redis import Redis
 
-__all__ = ["Broker", "BrokerFailed", "BrokerUnavailable", "FaultProxy", "RabbitMQ", "new_broker", "open_broker"]
+__all__ = [
+    "Broker",
+    "BrokerFailed",
+    "BrokerUnavailable",
+    "FaultProxy",
+    "Kafka",
+    "RabbitMQ",
+    "Redis",
+    "new_broker",
+    "open_broker",
+]

@@ -19,13 +19,24 @@ def main() -> int:
     what: str = parser.parse_args().what
     try:
         if what == INSTALL:
-            say(*(install(name) for name in BROKERS))
-        else:
-            run(what)
+            return install_all()
+        run(what)
     except (BrokerUnavailable, BrokerFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def install_all() -> int:
+    """Install every broker that can be; 1 when one could not be, and the reason is printed."""
+    failed = 0
+    for name in BROKERS:
+        try:
+            say(install(name))
+        except BrokerUnavailable as error:
+            sys.stderr.write(f"{name}: {error}\n")
+            failed = 1
+    return failed
 
 
 def run(name: str) -> None:

@@ -3,7 +3,7 @@
 import gc
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -53,6 +53,7 @@ class Container:
         folder: Of this machine, seen inside at `mounted_at`, read only.
         mounted_at: The place inside.
         environment: More variables for it.
+        command: What to run instead of the image's own choice.
     """
 
     def __init__(
@@ -63,11 +64,14 @@ class Container:
         folder: Path,
         mounted_at: str,
         environment: Mapping[str, str],
+        command: Sequence[str] = (),
     ) -> None:
         self._container = DockerContainer(image).with_envs(**environment)
         for inside, outside in ports.items():
             self._container.with_bind_ports(inside, outside)
         self._container.with_volume_mapping(str(folder), mounted_at, "ro")
+        if command:
+            self._container.with_command(list(command))
         self._folder = folder
         self._created = False
 

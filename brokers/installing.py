@@ -1,14 +1,15 @@
-"""Brokers from Debian's packages, without the services that the packages would start."""
+"""Brokers from Debian's packages (and Kafka from Maven Central), without the services that the packages would start."""
 
 import os
 import shutil
 import subprocess
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from brokers import rabbitmq
+from brokers import kafka_jars, rabbitmq, redis
 from brokers.broker import BrokerUnavailable
 from brokers.containers import engine_answers
 
@@ -24,27 +25,62 @@ def install(name: str) -> str:
     Raises:
         BrokerUnavailable: It has to be done by hand; the message says how.
     """
-    package, installed = PACKAGES[name]
-    if installed():
+    software = SOFTWARE[name]
+    if software.installed():
         return f"{name}: installed"
+    try:
+        return f"{name}: installed from {software.obtain()}"
+    except BrokerUnavailable:
+        if engine_answers():
+            return f"{name}: will run in a container"
+        raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Software:
+    """What a broker needs on this machine.
+
+    Args:
+        packages: Debian's.
+        installed: Whether everything is here.
+        programs: What the packages bring; asked for on PATH. Empty: `installed` says it.
+        fetch: Gets the rest, which Debian does not have.
+    """
+
+    packages: tuple[str, ...]
+    installed: Callable[[], bool]
+    programs: tuple[str, ...] = ()
+    fetch: Callable[[], str] | None = None
+
+    def obtain(self) -> str:
+        """Install what is missing, and say where it came from."""
+        words = " ".join(self.packages)
+        if not self.programs or not all(shutil.which(program) for program in self.programs):
+            _install(words, self.packages)
+        return self.fetch() if self.fetch else f"Debian's package {words}"
+
+
+SOFTWARE: Final = {
+    "kafka": Software(
+        packages=("maven", "default-jre-headless"),
+        installed=kafka_jars.installed,
+        programs=("mvn", "java"),
+        fetch=kafka_jars.fetch,
+    ),
+    "rabbitmq": Software(packages=("rabbitmq-server",), installed=rabbitmq.installed),
+    "redis": Software(packages=("redis-server",), installed=redis.installed),
+}
+
+
+def _install(words: str, packages: Iterable[str]) -> None:
     apt_get = shutil.which("apt-get")
-    if apt_get and os.geteuid() == 0:
-        _install(apt_get, package)
-        return f"{name}: installed from Debian's package {package}"
-    if engine_answers():
-        return f"{name}: will run in a container"
-    raise BrokerUnavailable(
-        f"{name} is not installed: run `apt-get install {package}` (or `make brokers`) as root, or start a Docker engine"
-    )
-
-
-PACKAGES: Final = {"rabbitmq": ("rabbitmq-server", rabbitmq.installed)}
-
-
-def _install(apt_get: str, package: str) -> None:
+    if apt_get is None or os.geteuid() != 0:
+        raise BrokerUnavailable(
+            f"{words} is missing: run `apt-get install {words}` (or `make brokers`) as root, or start a Docker engine"
+        )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _no_services():
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", package]):
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
             done = subprocess.run(
                 [apt_get, "-o", LOCK_TIMEOUT, *command],
                 env=environment,

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Final
 
-from brokers import rabbitmq
+from brokers import kafka, rabbitmq, redis
 from brokers.broker import Broker, BrokerUnavailable
 from brokers.containers import engine_answers
 
@@ -17,7 +17,11 @@ def docker_image(image: str) -> str | None:
 
 # A new broker is one module and one row.
 BROKERS: Final[Mapping[str, Callable[[Path], Broker]]] = MappingProxyType(
-    {"rabbitmq": lambda folder: rabbitmq.RabbitMQ(folder, image=docker_image(rabbitmq.IMAGE))}
+    {
+        "kafka": lambda folder: kafka.Kafka(folder, image=docker_image(kafka.IMAGE)),
+        "rabbitmq": lambda folder: rabbitmq.RabbitMQ(folder, image=docker_image(rabbitmq.IMAGE)),
+        "redis": lambda folder: redis.Redis(folder, image=docker_image(redis.IMAGE)),
+    }
 )
 
 

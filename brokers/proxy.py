@@ -25,10 +25,15 @@ class FaultProxy:
     connection: "pass" forwards them, "hold" leaves them in the sender's way (back-pressure), "drop" swallows them.
     Unless bytes pass, the end of a connection does not get through either. `refuse = True` resets every new connection.
     Like everything on an event loop, it is not for other threads.
+
+    Args:
+        host: Of the server.
+        port: Of the server.
+        at: The port of its own, where clients have been told which; None picks a free one.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        self.port = free_port()
+    def __init__(self, host: str, port: int, *, at: int | None = None) -> None:
+        self.port = at or free_port()
         self.refuse = False
         self.dropped: Counter[Direction] = Counter()
         """Bytes swallowed so far, by direction."""

@@ -29,7 +29,10 @@ def answers(host: str, port: int, *, question: bytes, answer: bytes) -> bool:
     try:
         with socket.create_connection((host, port), timeout=1) as connection:
             connection.sendall(question)
-            return connection.recv(len(answer)) == answer
+            received = b""
+            while len(received) < len(answer) and (part := connection.recv(len(answer) - len(received))):
+                received += part
+            return received == answer
     except OSError:
         return False
 

@@ -19,7 +19,9 @@ class Broker:
 
 BROKERS: Final = (
     Broker(name="memory", remedy="run the whole suite with `make test`"),
+    Broker(name="kafka", remedy="install it with `make brokers`, then run the whole suite with `make test`"),
     Broker(name="rabbitmq", remedy="install it with `make brokers`, then run the whole suite with `make test`"),
+    Broker(name="redis", remedy="install it with `make brokers`, then run the whole suite with `make test`"),
 )
 
 RAN: Final = {"passed": "passed", "failed": "failed", "xfailed": "known gaps"}

@@ -24,6 +24,7 @@ class Shutdown(Scenarios):
         await stage.send_numbers(*range(20))
         await stage.held(process, 20)
         await stage.consume(staying)
+        await stage.held(process, 20)
         shutdown = asyncio.create_task(process.bus.shutdown(self.patience))
         try:
             async with asyncio.timeout(self.handover):

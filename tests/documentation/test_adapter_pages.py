@@ -6,11 +6,27 @@ from dataclasses import asdict
 import pytest
 
 from events_core.ports import Capabilities, Transport
+from events_kafka import KafkaSettings, KafkaTransport
 from events_rabbitmq import RabbitMQSettings, RabbitMQTransport
+from events_redis import RedisSettings, RedisTransport
 from tests.architecture.source import ROOT
 from tests.documentation.test_options_table import rows
 
-ADAPTERS: dict[str, tuple[str, Transport]] = {"rabbitmq": ("RabbitMQ", RabbitMQTransport("amqp://localhost/"))}
+ADAPTERS: dict[str, tuple[str, Transport, type]] = {
+    "kafka": ("Kafka", KafkaTransport("localhost"), KafkaSettings),
+    "rabbitmq": ("RabbitMQ", RabbitMQTransport("amqp://localhost/"), RabbitMQSettings),
+    "redis": ("Redis", RedisTransport("redis://localhost/"), RedisSettings),
+}
+HEADINGS = (
+    "What it promises",
+    "What is on the broker",
+    "Settings",
+    "TLS",
+    "What to check on the broker",
+    "How to look at it",
+    "Foreign producers and consumers",
+    "Limits",
+)
 PROMISE = re.compile(r"^\| (C\d+) \|", re.MULTILINE)
 HEAD = "| capability | {name} | so |\n|---|---|---|\n"
 MEANINGS = {
@@ -48,7 +64,7 @@ def table(name: str, capabilities: Capabilities) -> str:
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_the_table_of_capabilities_is_that_of_the_code(adapter: str) -> None:
-    name, transport = ADAPTERS[adapter]
+    name, transport, _ = ADAPTERS[adapter]
     page = (ROOT / "docs" / "adapters" / f"{adapter}.md").read_text("utf-8")
     assert table(name, transport.capabilities) in page
 
@@ -58,10 +74,18 @@ def test_another_capability_makes_another_table() -> None:
     assert "| 60 s |" in table("RabbitMQ", capabilities)
 
 
-def test_the_table_of_settings_is_that_of_the_docstring() -> None:
-    page = (ROOT / "docs" / "adapters" / "rabbitmq.md").read_text("utf-8")
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_the_table_of_settings_is_that_of_the_docstring(adapter: str) -> None:
+    *_, settings = ADAPTERS[adapter]
+    page = (ROOT / "docs" / "adapters" / f"{adapter}.md").read_text("utf-8")
     section = page.partition("## Settings")[2].partition("\n## ")[0]
-    assert rows(section) == rows(RabbitMQSettings.__doc__ or "")
+    assert rows(section) == rows(settings.__doc__ or "")
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_all_pages_have_the_same_headings(adapter: str) -> None:
+    page = (ROOT / "docs" / "adapters" / f"{adapter}.md").read_text("utf-8")
+    assert tuple(each for each in re.findall(r"^## (.+)$", page, re.MULTILINE) if each in HEADINGS) == HEADINGS
 
 
 def test_every_adapter_has_a_page() -> None:

@@ -9,7 +9,7 @@ import aio_pika
 
 from brokers import Broker
 
-__all__ = ["HEARTBEAT", "ROOTING", "alarm", "delete_subscription", "hurried", "occupy"]
+__all__ = ["HEARTBEAT", "ROOTING", "alarm", "delete_subscription", "hurried", "occupy", "wipe"]
 
 HEARTBEAT: Final = 2
 """Seconds; a node gives up a silent client after three of them."""
@@ -52,6 +52,13 @@ async def occupy(broker: Broker, consumer: str, topic: str) -> None:
     async with await aio_pika.connect(broker.url) as connection:
         channel = await connection.channel()
         await channel.declare_queue(f"{consumer}.{topic}", durable=True, arguments={"x-queue-type": "classic"})
+
+
+async def wipe(broker: Broker) -> None:
+    """Delete the virtual host with all that is in it, and make it anew."""
+    await _control(broker, "delete_vhost", "/")
+    await _control(broker, "add_vhost", "/")
+    await _control(broker, "set_permissions", "-p", "/", "guest", ".*", ".*", ".*")
 
 
 async def _control(broker: Broker, *args: str) -> str:

@@ -7,10 +7,9 @@ import re
 import sys
 import time
 from collections.abc import AsyncGenerator, Collection, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, TypedDict, Unpack
-from urllib.parse import urlsplit
 
 from brokers import Broker, FaultProxy
 from events_core import (
@@ -23,7 +22,7 @@ from events_core import (
     Topic,
     open_bus,
 )
-from events_core.errors import SendError
+from events_core.errors import OutcomeUnknown, SendError
 from events_core.ports import AlertKind
 from tests.faults.account import Account
 from tests.faults.consumers import journaling
@@ -136,10 +135,7 @@ class Scene:
 
     async def proxy(self) -> FaultProxy:
         """A proxy in front of the broker; `through` gives the URL."""
-        address = urlsplit(self.broker.url)
-        assert address.hostname is not None
-        assert address.port is not None
-        return await self._stack.enter_async_context(FaultProxy(address.hostname, address.port))
+        return await self._stack.enter_async_context(self.platform.proxy(self.broker))
 
     def through(self, proxy: FaultProxy) -> str:
         """Where workers connect by way of the proxy."""
@@ -195,6 +191,12 @@ class Scene:
         self.journal.write("confirmed", event_id)
         return event_id
 
+    async def send_stubbornly(self, bus: IntegrationEventBus, event: IntegrationEvent, id: str) -> str:
+        """Send until it is confirmed: whether a connection is gone is only known when it is used."""
+        while True:
+            with suppress(OutcomeUnknown):
+                return await self.try_sending(bus, event, id=id)
+
     async def fill(self, number: int) -> None:
         """Send so many events quickly, without a line each; each takes its handler 5 ms."""
         work = Work(number=0, seconds=0.005, padding="." * 500)
@@ -205,6 +207,14 @@ class Scene:
                 for n in range(start, start + _CHUNK)
             ]
             assert set(await self.bus.send_envelopes(self.topic, chunk, timeout=20.0)) == {None}
+
+    async def until_settled(self, bus: IntegrationEventBus) -> None:
+        """Return when the bus holds no delivery."""
+
+        async def nothing_is_held() -> bool:
+            return not any(each.held for each in (await bus.health()).subscriptions)
+
+        await until(nothing_is_held, within=PATIENCE, hope=lambda: "everything is settled")
 
     async def until_alert(self, bus: IntegrationEventBus, kind: AlertKind) -> None:
         """Return when the bus reported this."""

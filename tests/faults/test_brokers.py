@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from events_core.errors import SendRejected
 from tests.faults.account import TYPED, early, overdue
 from tests.faults.events import Work
 from tests.faults.platforms import needed
@@ -84,3 +85,24 @@ async def test_a_full_broker_fails_sends_in_time_and_loses_no_retry_and_no_dead_
     assert account.handled.keys() >= set(ids) - {each.id for each in letters}
     await scene.send(Work(number=200))
     assert overdue(scene.journal, 10.0) == []
+
+
+async def test_a_full_broker_has_room_for_retries_and_dead_letters(scene: Scene) -> None:
+    full = needed(scene.platform.alarm, scene.platform, "way to be full")
+    needed(scene.platform.spares_room or None, scene.platform, "room to spare when it is full")
+    gate = scene.gate("first")
+    worker = await scene.consumer(gate, concurrency=5, prefetch=20)
+    ids = await scene.send(*(Work(number=n, hold=True, failures=n % 2, reject=n % 10 == 2) for n in range(60)))
+    await scene.journal.count("begun", 5, within=PATIENCE)
+    async with full(scene.broker):
+        with pytest.raises(SendRejected):
+            await scene.try_sending(scene.bus, Work(number=100), timeout=2.0)
+        gate.touch()
+        dead = {each.id for each in await scene.dead_letters(6)}
+        account = await scene.settled(dead)
+        worker.terminate()
+        assert await worker.ended(PATIENCE) == 0
+        another = await scene.consumer()
+        assert another.running
+    assert account.handled.keys() == set(ids) - dead
+    assert early(scene.journal, 1.0) == []

@@ -13,6 +13,10 @@ from tests.faults.waiting import until
 
 pytestmark = pytest.mark.anyio
 
+CHANGES = 5
+HELD = 200
+"""What two processes hold at the most, by their default window."""
+
 
 async def test_what_a_killed_consumer_was_handling_is_handled_by_another(scene: Scene) -> None:
     _ = scene.broker
@@ -103,6 +107,25 @@ async def test_a_drained_consumer_finishes_what_runs_and_gives_the_rest_to_other
     assert len(scene.journal.ids("handled", drained.pid)) == 5
     assert account.duplicates == 0
     assert Counter(entry.attempt for entry in scene.journal.of("begun")) == {1: 55}
+
+
+async def test_members_that_join_and_leave_under_load_lose_nothing(scene: Scene) -> None:
+    _ = scene.broker
+    await scene.consumer()
+    sender = await scene.sender(in_flight=50, timeout=10.0)
+    for _ in range(CHANGES):
+        member = await scene.consumer()
+        await scene.journal.count("handled", 20, within=PATIENCE, process=member.pid)
+        if scene.random.random() < 0.5:
+            member.kill()
+        else:
+            member.terminate()
+            assert await member.ended(PATIENCE) == 0
+    sender.terminate()
+    assert await sender.ended(PATIENCE) == 0
+    account = await scene.settled()
+    assert account.duplicates <= CHANGES * HELD
+    assert await scene.bus.dead_letters("first", scene.topic).list() == []
 
 
 async def test_a_backlog_of_100_000_passes_a_slow_handler_in_bounded_memory(scene: Scene) -> None:

@@ -1,0 +1,136 @@
+"""The client library's errors in our words."""
+
+import asyncio
+import inspect
+import ssl
+
+import aiokafka.errors  # type: ignore[import-untyped]
+import pytest
+
+from events_core.errors import (
+    AccessRefused,
+    BrokerSetupError,
+    EventsError,
+    NotConnected,
+    SendRejected,
+    SubscriptionNotEmpty,
+    TopologyMismatch,
+)
+from events_kafka.errors import translated
+
+pytestmark = pytest.mark.anyio
+
+SAYS: dict[str, type[EventsError]] = {
+    "AuthenticationFailedError": AccessRefused,
+    "AuthenticationMethodNotSupported": AccessRefused,
+    "ClusterAuthorizationFailedError": AccessRefused,
+    "DelegationTokenAuthorizationFailed": AccessRefused,
+    "GroupAuthorizationFailedError": AccessRefused,
+    "IllegalSaslStateError": AccessRefused,
+    "SaslAuthenticationFailed": AccessRefused,
+    "TopicAuthorizationFailedError": AccessRefused,
+    "TransactionalIdAuthorizationFailed": AccessRefused,
+    "UnsupportedSaslMechanismError": AccessRefused,
+    "NonEmptyGroup": SubscriptionNotEmpty,
+    "InconsistentGroupProtocolError": TopologyMismatch,
+    "InvalidConfigurationError": TopologyMismatch,
+    "InvalidPartitionsError": TopologyMismatch,
+    "InvalidReplicationAssignmentError": TopologyMismatch,
+    "InvalidReplicationFactorError": TopologyMismatch,
+    "InvalidSessionTimeoutError": TopologyMismatch,
+    "InvalidTopicError": TopologyMismatch,
+    "PolicyViolationError": TopologyMismatch,
+    "UnsupportedForMessageFormatError": TopologyMismatch,
+    "UnsupportedVersionError": TopologyMismatch,
+    "IncompatibleBrokerVersion": TopologyMismatch,
+    "UnrecognizedBrokerVersion": TopologyMismatch,
+    "MessageSizeTooLargeError": SendRejected,
+    "RecordListTooLargeError": SendRejected,
+    "RecordTooLargeError": SendRejected,
+}
+"""What waiting does not cure. All others are lost connections."""
+ALL = sorted(
+    (
+        each
+        for _, each in inspect.getmembers(aiokafka.errors, inspect.isclass)
+        # The root of what brokers answer has no number of its own, and cannot even be shown.
+        if issubclass(each, Exception) and each is not aiokafka.errors.BrokerResponseError
+    ),
+    key=lambda each: each.__name__,
+)
+
+
+def made(kind: type[Exception]) -> Exception:
+    """One of its kind, whatever its constructor wants."""
+    error = kind.__new__(kind)
+    error.args = ("the broker's words",)
+    return error
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda each: each.__name__)
+async def test_every_error_of_the_client_library_is_translated_with_its_cause(kind: type[Exception]) -> None:
+    error = made(kind)
+    with pytest.raises(EventsError) as caught:
+        async with translated(1):
+            raise error
+    assert type(caught.value) is SAYS.get(kind.__name__, NotConnected)
+    assert caught.value.__cause__ is error
+    assert "the broker's words" in str(caught.value)
+
+
+def test_the_walk_through_the_library_finds_its_errors() -> None:
+    assert SAYS.keys() <= {each.__name__ for each in ALL}
+    assert len(ALL) > 80
+
+
+@pytest.mark.parametrize("error", [ssl.SSLError("x"), ssl.SSLCertVerificationError("x")])
+async def test_a_certificate_that_is_not_trusted_is_a_refusal(error: Exception) -> None:
+    with pytest.raises(AccessRefused, match="certificate"):
+        async with translated(1):
+            raise error
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError("x"), OSError("x"), AssertionError(), KeyError("x")])
+async def test_whatever_else_breaks_is_a_lost_connection(error: Exception) -> None:
+    with pytest.raises(NotConnected) as caught:
+        async with translated(1):
+            raise error
+    assert caught.value.__cause__ is error
+
+
+async def test_an_error_of_ours_passes_as_it_is() -> None:
+    ours = BrokerSetupError("as it is")
+    with pytest.raises(BrokerSetupError) as caught:
+        async with translated(1):
+            raise ours
+    assert caught.value is ours
+
+
+async def test_no_answer_in_time_is_a_lost_connection() -> None:
+    with pytest.raises(NotConnected, match=r"0\.01 s"):
+        async with translated(0.01):
+            await asyncio.get_running_loop().create_future()
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_lost_connection() -> None:
+    given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    given_up.cancel()
+    with pytest.raises(NotConnected) as caught:
+        async with translated(1):
+            await given_up
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+
+
+async def test_a_cancellation_that_was_asked_for_stays_one() -> None:
+    begun = asyncio.Event()
+
+    async def wait() -> None:
+        async with translated(10):
+            begun.set()
+            await asyncio.get_running_loop().create_future()
+
+    task = asyncio.create_task(wait())
+    await begun.wait()
+    task.cancel()
+    (outcome,) = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(outcome, asyncio.CancelledError)
