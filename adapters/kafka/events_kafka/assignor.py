@@ -20,11 +20,11 @@ _VERSION: Final = 0
 class Assignor:
     """One for each member: it tells the others what this one keeps, and whether it takes nothing else any more."""
 
-    name = "events-core"
+    name: str = "events-core"
 
     def __init__(self) -> None:
         self.keeping: Callable[[], Iterable[Partition]] = tuple
-        self.leaving = False
+        self.leaving: bool = False
 
     def metadata(self, topics: Iterable[str]) -> Any:  # noqa: ANN401 the library's own
         """What is said at joining."""

@@ -22,9 +22,10 @@ class State:
     """
 
     def __init__(self, committed: Committed) -> None:
-        self.offset, text = committed
+        self.offset: int = committed[0]
+        self.starts: dict[int, int] = {}
         try:
-            told = json.loads(text or "{}")
+            told = json.loads(committed[1] or "{}")
             self.owner: str | None = told.get("owner")
             self.to: int = told.get("to", self.offset)
             self.reserve: int = told.get("reserve", self.to)
@@ -54,12 +55,12 @@ class Lane:
         self.delay: Final = delay
         self.open: dict[int, int] = dict(state.starts)
         self.held: set[int] = set()
-        self.to = state.to
+        self.to: int = state.to
         self.waiting: deque[Record] = deque()
         """Read, and not yet due."""
-        self.dirty = False
-        self.lost = False
-        self.suspended = False
+        self.dirty: bool = False
+        self.lost: bool = False
+        self.suspended: bool = False
         self._owner = owner
         self._past = state
         self._reserve = self._noting = 0

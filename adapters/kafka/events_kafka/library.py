@@ -80,7 +80,7 @@ class Connection(Protocol):
     def send(self, request: object) -> "Awaitable[Any]": ...
 
 
-class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+class Listener:
     """Hears of the group's rebalances."""
 
     def __init__(
@@ -91,15 +91,17 @@ class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._revoked = revoked
         self._assigned = assigned
 
-    async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride] it is awaited
-        self, revoked: set[Partition]
-    ) -> None:
+    async def on_partitions_revoked(self, revoked: set[Partition]) -> None:
         """Before; the rebalance waits."""
         await self._revoked(frozenset(revoked))
 
     def on_partitions_assigned(self, assigned: set[Partition]) -> None:
         """Afterwards."""
         self._assigned(frozenset(assigned))
+
+
+# The library looks whether a listener is one of its own.
+ConsumerRebalanceListener.register(Listener)
 
 
 def partition_of(topic: str, number: int) -> Partition:
