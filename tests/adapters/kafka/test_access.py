@@ -28,6 +28,14 @@ from tests.broker_fixtures import is_required, started
 pytestmark = [pytest.mark.anyio, pytest.mark.broker("kafka")]
 
 SECRET = "s3cret-Pa55"
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """On uvloop the library leaves a TLS connection that was refused to the garbage collector."""
+    return "asyncio"
+
+
 PERMISSIONS = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     # Who comes without TLS is the operator.

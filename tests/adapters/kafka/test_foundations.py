@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from uuid import uuid4
 
 import pytest
 
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.broker("kafka")]
 @pytest.mark.parametrize("note", ['{"starts":3}', "grün 🚀", "x" * 4_096], ids=["numbers", "any text", "the longest"])
 async def test_what_is_noted_with_an_offset_is_read_by_others(kafka: Kafka, note: str) -> None:
     """The count of how often a delivery was begun is kept there."""
-    topic = f"foundations.{abs(hash(note))}"
+    topic = f"foundations.{uuid4().hex}"
     await make_topic(kafka.url, topic)
     await commit(kafka.url, topic, topic, 0, note)
     assert await committed(kafka.url, topic) == {(topic, 0): Committed(0, note)}
