@@ -2,10 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -63,7 +62,7 @@ class Platform:
     """Put an object where a subscription's would be, that it cannot work with; of a consumer and a topic."""
     wipe: Callable[[Broker], Awaitable[None]] | None = None
     """Forget everything that was ever stored."""
-    known_gaps: Mapping[str, str] = MappingProxyType({})
+    known_gaps: Mapping[str, str] = field(default_factory=dict[str, str])
     """Tests that do not pass every time yet, each with the reason; they are skipped."""
 
 
