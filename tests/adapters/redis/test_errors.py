@@ -1,6 +1,5 @@
 """The client library's errors in our words."""
 
-import asyncio
 import inspect
 import ssl
 
@@ -84,41 +83,3 @@ async def test_whatever_else_breaks_is_a_lost_connection(error: Exception) -> No
         async with translated(1):
             raise error
     assert caught.value.__cause__ is error
-
-
-async def test_an_error_of_ours_passes_as_it_is() -> None:
-    ours = BrokerSetupError("as it is")
-    with pytest.raises(BrokerSetupError) as caught:
-        async with translated(1):
-            raise ours
-    assert caught.value is ours
-
-
-async def test_no_answer_in_time_is_a_lost_connection() -> None:
-    with pytest.raises(NotConnected, match=r"0\.01 s"):
-        async with translated(0.01):
-            await asyncio.get_running_loop().create_future()
-
-
-async def test_a_cancellation_that_nobody_asked_for_is_a_lost_connection() -> None:
-    given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    given_up.cancel()
-    with pytest.raises(NotConnected) as caught:
-        async with translated(1):
-            await given_up
-    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
-
-
-async def test_a_cancellation_that_was_asked_for_stays_one() -> None:
-    begun = asyncio.Event()
-
-    async def wait() -> None:
-        async with translated(10):
-            begun.set()
-            await asyncio.get_running_loop().create_future()
-
-    task = asyncio.create_task(wait())
-    await begun.wait()
-    task.cancel()
-    (outcome,) = await asyncio.gather(task, return_exceptions=True)
-    assert isinstance(outcome, asyncio.CancelledError)
