@@ -6,11 +6,11 @@ from typing import Final, Self
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from brokers import kafka_jars
-from brokers.broker import BrokerFailed, BrokerUnavailable
+from brokers.broker import BrokerUnavailable
 from brokers.certificates import OWNER_WRITES_ALL_READ, issue
 from brokers.kafka_places import CLUSTER, PROPERTIES, Place, in_container, on_this_machine
 from brokers.ports import LOOPBACK, free_port
-from brokers.waiting import answers, wait_until
+from brokers.waiting import answers, start
 
 IMAGE: Final = f"apache/kafka:{kafka_jars.VERSION}"
 START_TIMEOUT: Final = 90.0
@@ -141,13 +141,7 @@ class Kafka:
         self._configure()
         if self._image is None:
             self._format()
-        self._runtime.start()
-        try:
-            wait_until(self._speaks, self._runtime, timeout=START_TIMEOUT)
-        except BrokerFailed as error:
-            self._runtime.kill()
-            self.stop()
-            raise BrokerFailed(f"Kafka: {error}") from error
+        start("Kafka", self._runtime, self._speaks, timeout=START_TIMEOUT)
 
     def stop(self) -> None:
         """Shut the node down in good order, kill it after 20 s; nothing is left running, and its storage stays."""

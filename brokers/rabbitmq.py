@@ -6,13 +6,13 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Final, Self
 
-from brokers.broker import BrokerFailed, BrokerUnavailable
+from brokers.broker import BrokerUnavailable
 from brokers.certificates import Certificates, issue
 from brokers.containers import Container
 from brokers.ports import LOOPBACK, free_port
 from brokers.processes import Process
 from brokers.runtime import Runtime
-from brokers.waiting import answers, wait_until
+from brokers.waiting import answers, start
 
 IMAGE: Final = "rabbitmq:4"
 START_TIMEOUT: Final = 90.0
@@ -89,13 +89,7 @@ class RabbitMQ:
         if self._image is None and not installed():
             raise BrokerUnavailable("RabbitMQ is not installed: run `make brokers` as root, or start a Docker engine")
         self._configure()
-        self._runtime.start()
-        try:
-            wait_until(self._speaks, self._runtime, timeout=START_TIMEOUT)
-        except BrokerFailed as error:
-            self._runtime.kill()
-            self.stop()
-            raise BrokerFailed(f"RabbitMQ: {error}") from error
+        start("RabbitMQ", self._runtime, self._speaks, timeout=START_TIMEOUT)
 
     def stop(self) -> None:
         """Shut the node down in good order, kill it after 20 s; nothing is left running, and its storage stays."""

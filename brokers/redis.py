@@ -7,13 +7,13 @@ from types import MappingProxyType
 from typing import Final, Self
 from urllib.parse import quote
 
-from brokers.broker import BrokerFailed, BrokerUnavailable
+from brokers.broker import BrokerUnavailable
 from brokers.certificates import Certificates, issue
 from brokers.containers import Container
 from brokers.ports import LOOPBACK, free_port
 from brokers.processes import Process
 from brokers.runtime import Runtime
-from brokers.waiting import answers, wait_until
+from brokers.waiting import answers, start
 
 IMAGE: Final = "redis:8"
 START_TIMEOUT: Final = 30.0
@@ -89,12 +89,7 @@ class Redis:
         if self._image is None and not installed():
             raise BrokerUnavailable("Redis is not installed: run `make brokers` as root, or start a Docker engine")
         self._configure()
-        self._runtime.start()
-        try:
-            wait_until(self._answers, self._runtime, timeout=START_TIMEOUT)
-        except BrokerFailed as error:
-            self._runtime.kill()
-            raise BrokerFailed(f"Redis: {error}") from error
+        start("Redis", self._runtime, self._answers, timeout=START_TIMEOUT)
 
     def stop(self) -> None:
         """Shut the server down in good order, kill it after 10 s; nothing is left running, and its storage stays."""

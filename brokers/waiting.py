@@ -9,6 +9,21 @@ from brokers.runtime import Runtime
 PAUSE: Final = 0.05
 
 
+def start(name: str, runtime: Runtime, ready: Callable[[], bool], *, timeout: float) -> None:
+    """Start the program and return when `ready` says yes; nothing is left running where that fails.
+
+    Raises:
+        BrokerFailed: It ended, or was not ready in `timeout` seconds; the message has the end of its log.
+    """
+    runtime.start()
+    try:
+        wait_until(ready, runtime, timeout=timeout)
+    except BrokerFailed as error:
+        runtime.kill()
+        runtime.end(timeout=timeout)
+        raise BrokerFailed(f"{name}: {error}") from error
+
+
 def wait_until(ready: Callable[[], bool], runtime: Runtime, *, timeout: float) -> None:
     """Ask `ready` again and again until it says yes.
 
