@@ -1,6 +1,7 @@
-"""Typed events between services: at least once, in memory or on a broker, with the same promises."""
+"""Typed messages inside a service and between services, in memory or on a broker, with the same promises."""
 
 from events_core import errors
+from events_core.domain import AggregateRoot, AsyncMessageBus, AsyncUnitOfWork, MessageBus, UnitOfWork
 from events_core.errors import EventsError, Reject, RetryLater
 from events_core.integration import (
     Consumer,
@@ -19,6 +20,9 @@ from events_core.messages import Command, DomainEvent, Envelope, IntegrationEven
 from events_core.ports import Topic
 
 __all__ = [
+    "AggregateRoot",
+    "AsyncMessageBus",
+    "AsyncUnitOfWork",
     "Command",
     "Consumer",
     "Context",
@@ -32,12 +36,14 @@ __all__ = [
     "IntegrationEvent",
     "IntegrationEventBus",
     "Message",
+    "MessageBus",
     "Middleware",
     "Registration",
     "Reject",
     "RetryLater",
     "RetryPolicy",
     "Topic",
+    "UnitOfWork",
     "errors",
     "open_bus",
 ]

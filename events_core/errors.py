@@ -5,6 +5,8 @@ EventsError
 │   ├── ContractError               a message class breaks the rules of its declaration
 │   ├── DuplicateRegistration       a consumer is registered on this topic already
 │   ├── UnsupportedCapability       this broker cannot keep what was asked for
+│   ├── NoHandler                   nothing handles this message
+│   ├── DuplicateHandler            a second handler where one is the rule
 │   ├── MissingExtra                the package of this broker is not installed (also an ImportError)
 │   └── NotStarted                  the bus was used before `startup()`
 ├── BrokerSetupError            fix the broker; raised when the bus or a registration starts
@@ -23,25 +25,37 @@ EventsError
 │   ├── SendRejected                the broker said no; another subscription may have it
 │   ├── OutcomeUnknown              it may have been stored
 │   └── BusClosed                   surely not sent; the bus is shutting down
+├── UnitOfWorkError             the transaction did not commit; nothing of it was kept
+├── AfterCommitFailed           the transaction holds; what came after it failed, see `errors`
+├── NotSent                     the transaction holds; see `unsent` for the events that did not leave
+├── BatchFailed                 some messages of a batch failed; `outcomes` has all, in position
 ├── ConnectionLost              a feed ended; the bus subscribes anew by itself
 ├── SubscriptionNotEmpty        removing would lose events; force it, or handle them first
 ├── UnknownDeadLetter           no dead letter has this id
+├── StoreUnavailable            the database of an outbox or inbox did not do it; try again later
 └── HandlingError               a handler's outcome
     ├── HandlerTimeout              it ran longer than its registration allows
+    ├── RolledBack                  raised by a middleware: what the handlers did is undone
+    ├── AlreadyHandled              raised by an inbox: its effect is there; the bus accepts the delivery
     ├── RetryLater                  raised by handlers: again, after so many seconds
     └── Reject                      raised by handlers: a dead letter, now
 """
 
 import math
 from collections.abc import Collection
+from typing import Any
 
 __all__ = [
     "AccessRefused",
+    "AfterCommitFailed",
+    "AlreadyHandled",
+    "BatchFailed",
     "BrokerSetupError",
     "BusClosed",
     "ConfigurationError",
     "ConnectionLost",
     "ContractError",
+    "DuplicateHandler",
     "DuplicateRegistration",
     "EventTooLarge",
     "EventsError",
@@ -53,15 +67,20 @@ __all__ = [
     "MalformedMessage",
     "MessageError",
     "MissingExtra",
+    "NoHandler",
     "NotConnected",
+    "NotSent",
     "NotStarted",
     "OutcomeUnknown",
     "Reject",
     "RetryLater",
+    "RolledBack",
     "SendError",
     "SendRejected",
+    "StoreUnavailable",
     "SubscriptionNotEmpty",
     "TopologyMismatch",
+    "UnitOfWorkError",
     "UnknownContract",
     "UnknownDeadLetter",
     "UnsafeBroker",
@@ -87,6 +106,14 @@ class DuplicateRegistration(ConfigurationError):
 
 class UnsupportedCapability(ConfigurationError):
     """The broker cannot keep what was asked for."""
+
+
+class NoHandler(ConfigurationError):
+    """Nothing handles this message, and something has to."""
+
+
+class DuplicateHandler(ConfigurationError):
+    """A command has its one handler already, or an event this very handler."""
 
 
 class MissingExtra(ConfigurationError, ImportError):
@@ -176,6 +203,40 @@ class BusClosed(SendError):
     """The bus is shutting down or shut down: surely not sent."""
 
 
+class UnitOfWorkError(EventsError):
+    """The transaction did not commit: its blocks disagreed, or it was used outside of them."""
+
+
+class AfterCommitFailed(EventsError):
+    """The transaction has committed and holds; `errors` is what failed after it. Everything else was done."""
+
+    def __init__(self, errors: Collection[Exception]) -> None:
+        self.errors: tuple[Exception, ...] = tuple(errors)
+        said = "; ".join(str(each) or type(each).__name__ for each in self.errors)
+        super().__init__(f"the transaction is committed; after it failed: {said}")
+
+
+class NotSent(EventsError):
+    """Some events of a committed transaction did not leave. `unsent` holds topic, envelope and error of each, in order.
+
+    Send them again as they are, with `send_envelopes`: nothing is counted twice. An outbox does so by itself.
+    """
+
+    def __init__(self, unsent: Collection[tuple[Any, Any, Exception]]) -> None:
+        self.unsent: tuple[tuple[Any, Any, Exception], ...] = tuple(unsent)
+        said = "; ".join(f"{envelope!r}: {error}" for _, envelope, error in self.unsent)
+        super().__init__(f"{len(self.unsent)} events were not sent: {said}")
+
+
+class BatchFailed(EventsError):
+    """Some messages of a batch failed. `outcomes` holds results and errors, in the position of their messages."""
+
+    def __init__(self, outcomes: Collection[object]) -> None:
+        self.outcomes: tuple[object, ...] = tuple(outcomes)
+        errors = [f"{place}: {each!r}" for place, each in enumerate(self.outcomes) if isinstance(each, Exception)]
+        super().__init__(f"{len(errors)} of {len(self.outcomes)} messages failed; {'; '.join(errors)}")
+
+
 class ConnectionLost(EventsError):
     """The connection under a feed is gone, and so is the feed."""
 
@@ -192,12 +253,31 @@ class UnknownDeadLetter(EventsError):
         super().__init__(f"no dead letter here has the id {', '.join(self.ids)}; list() shows those there are")
 
 
+class StoreUnavailable(EventsError):
+    """The database of an outbox or inbox cannot be reached, or refused; what was asked of it may have been done."""
+
+
 class HandlingError(EventsError):
     """How a handler ended, other than well."""
 
 
 class HandlerTimeout(HandlingError):
     """A delivery was handled for longer than its registration's `timeout`."""
+
+
+class RolledBack(HandlingError):
+    """Raised by a middleware with a transaction around all handlers: those that ended well run again, too.
+
+    `reason` is why it was rolled back, and what the bus decides by.
+    """
+
+    def __init__(self, reason: Exception) -> None:
+        self.reason = reason
+        super().__init__(f"rolled back: {reason!r}")
+
+
+class AlreadyHandled(HandlingError):
+    """An inbox has seen this delivery: what the handler does was done. The bus accepts the delivery."""
 
 
 class RetryLater(HandlingError):

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextvars import ContextVar
 from enum import Enum
 from types import FrameType, TracebackType
 from typing import Final, Literal, Self, TypedDict, Unpack
@@ -20,18 +19,21 @@ from events_core.errors import (
 from events_core.integration.alerts import Alerts
 from events_core.integration.backoff import Backoff
 from events_core.integration.consumers import check_consumer_name
-from events_core.integration.context import Context, Middleware
+from events_core.integration.context import Middleware
 from events_core.integration.dead_letters import DeadLetters
 from events_core.integration.deadlines import Deadlines
 from events_core.integration.engine import Surroundings
 from events_core.integration.handling import Handling
 from events_core.integration.health import Health
 from events_core.integration.registration import Registration
+from events_core.integration.sealing import seal
 from events_core.integration.sender import Sender
 from events_core.integration.subscriptions import Subscriptions
 from events_core.integration.tasks import Tasks
+from events_core.integration.topology import Route, Topology
 from events_core.messages import (
     Codec,
+    DomainEvent,
     Envelope,
     IntegrationEvent,
     JsonCodec,
@@ -43,7 +45,6 @@ from events_core.ports import Alert, AlertKind, Revoked, Subscription, Topic, Tr
 
 __all__ = ["BusOptions", "IntegrationEventBus"]
 
-_TRACEPARENT: Final = "traceparent"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _LAST_SENDS: Final = 5.0
 """Seconds at shutdown in which sends on their way may still be answered."""
@@ -88,7 +89,6 @@ class IntegrationEventBus:
         self._new_id = options.get("new_id") or _random_id
         self._background = options.get("connect") == "background"
         self._middleware = options.get("middleware", ())
-        self._current: ContextVar[Context | None] = ContextVar("current", default=None)
         self._state = _State.NEW
         self._turn = asyncio.Lock()
         self._opened = False
@@ -113,6 +113,10 @@ class IntegrationEventBus:
     def registrations(self) -> tuple[Registration, ...]:
         """What is registered in this process, in order."""
         return self._subscriptions.registrations
+
+    def describe(self) -> Topology:
+        """What is registered in this process, as a value to look at; it connects to nothing."""
+        return Topology(source=self._source, routes=tuple(map(Route.of, self.registrations)))
 
     async def startup(self, timeout: float = 30.0) -> None:
         """Connect and subscribe; afterwards every event sent is seen by every registration.
@@ -249,9 +253,21 @@ class IntegrationEventBus:
         """
         event_id = id or self._new_id()
         self._check_running(event_id)
-        envelope = self._seal(event, event_id, key, headers)
+        envelope = self.seal(event, id=event_id, key=key, headers=headers)
         await self._sender.send(topic, Wire(to_headers(envelope), envelope.body, envelope.key), timeout)
         return event_id
+
+    def seal(
+        self,
+        event: IntegrationEvent | DomainEvent,
+        *,
+        id: str | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Envelope:
+        """Encode an event now, to be sent later with `send_envelopes`; `MessageError` for one that cannot travel."""
+        event_id = id or self._new_id()
+        return seal(self._sealer, event, id=event_id, time=self._clock.time(), key=key, headers=headers)
 
     async def send_envelopes(
         self, topic: Topic, envelopes: Sequence[Envelope], *, timeout: float = 10.0
@@ -274,22 +290,6 @@ class IntegrationEventBus:
             ready=running and self._opened and all(each.connected for each in subscriptions),
             subscriptions=subscriptions,
             alerts=self._alerts.latest,
-        )
-
-    def _seal(
-        self, event: IntegrationEvent, event_id: str, key: str | None, headers: Mapping[str, str] | None
-    ) -> Envelope:
-        cause = self._current.get()
-        if cause is not None and (trace := cause.headers.get(_TRACEPARENT)):
-            headers = {_TRACEPARENT: trace, **(headers or {})}
-        return self._sealer.seal(
-            event,
-            id=event_id,
-            time=self._clock.time(),
-            key=key,
-            correlation_id=cause.correlation_id if cause is not None else event_id,
-            causation_id=cause.id if cause is not None else None,
-            headers=headers,
         )
 
     async def _send_envelope(self, topic: Topic, envelope: Envelope, timeout: float) -> EventsError | None:
@@ -346,7 +346,6 @@ class IntegrationEventBus:
             codec=self._codec,
             clock=self._clock,
             deadlines=self._deadlines,
-            current=self._current,
             middleware=self._middleware,
         )
 

@@ -4,19 +4,22 @@ import inspect
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, Concatenate, Final, TypeVar
 
 from events_core.errors import ConfigurationError
+from events_core.handlers import Dependencies, Handler, handler_of
 from events_core.integration.context import Context
 from events_core.messages import IntegrationEvent
 
-__all__ = ["Consumer", "EventHandlerConsumer", "Handler", "check_consumer_name", "handlers_of"]
+__all__ = ["Consumer", "EventHandlerConsumer", "check_consumer_name", "dependencies_of", "handlers_of"]
 
 E = TypeVar("E", bound=IntegrationEvent)
-EventHandler = Callable[[E], Awaitable[None] | None] | Callable[[E, Context], Awaitable[None] | None]
+EventHandler = Callable[Concatenate[E, ...], Awaitable[None] | None]
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_RESERVED: Final = ("context",)
+"""What the bus itself gives to handlers that name it."""
+_CONTEXT_ALONE: Final = Dependencies(reserved=_RESERVED)
 
 
 class Consumer(ABC):
@@ -34,41 +37,24 @@ class Consumer(ABC):
         """Handle one event. Returning accepts it, raising retries it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
-    """A callable of `(event)` or `(event, context)`, known over processes and releases by its qualified name."""
-
-    name: str
-    call: Callable[..., Any]
-    takes_context: bool
-    is_async: bool
-
-    allowed: ClassVar[tuple[object, ...]] = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-    @classmethod
-    def of(cls, call: Callable[..., Any]) -> "Handler":
-        """Read a callable's signature; what cannot be called is a `ConfigurationError`."""
-        name = f"{getattr(call, '__module__', type(call).__module__)}.{getattr(call, '__qualname__', type(call).__qualname__)}"
-        first, *others = _parameters(name, call)
-        if first.kind not in cls.allowed:
-            raise ConfigurationError(f"the handler {name} takes the event first, by position")
-        unknown = [each.name for each in others if each.name != "context" and each.default is inspect.Parameter.empty]
-        if unknown:
-            raise ConfigurationError(f"the handler {name} asks for {', '.join(unknown)}; it can take (event, context)")
-        return cls(name, call, any(each.name == "context" for each in others), _is_async(call))
-
-
 class EventHandlerConsumer(Consumer):
     """A consumer made of functions: a name, and a list of handlers an event class.
+
+    A handler takes the event first, and by name `context` and what `dependencies` holds: values, or each a `Factory`.
 
     The handlers of one event run one after the other, in order of registration, each whether or not another failed; a
     retry runs those that have not succeeded yet. Plain functions run in threads.
     """
 
     def __init__(
-        self, name: str, handlers: Mapping[type[IntegrationEvent], Iterable[Callable[..., Any]]] | None = None
+        self,
+        name: str,
+        handlers: Mapping[type[IntegrationEvent], Iterable[Callable[..., Any]]] | None = None,
+        *,
+        dependencies: Mapping[str, object] | None = None,
     ) -> None:
         self.name = name
+        self.dependencies: Dependencies = Dependencies(dependencies, reserved=_RESERVED)
         self.events: Iterable[type[IntegrationEvent]] = ()
         self._handlers: dict[type[IntegrationEvent], tuple[Handler, ...]] = {}
         for event_type, calls in (handlers or {}).items():
@@ -77,7 +63,8 @@ class EventHandlerConsumer(Consumer):
 
     def add_handler(self, event_type: type[E], call: "EventHandler[E]") -> None:
         """Add a handler; to be done before the consumer is registered."""
-        handler = Handler.of(call)
+        handler = handler_of(call)
+        self.dependencies.check(handler)
         known = self._handlers.get(event_type, ())
         if any(handler.name == each.name for each in known):
             advice = "give it a name of its own, as a retry knows handlers by name"
@@ -100,8 +87,9 @@ class EventHandlerConsumer(Consumer):
 
     async def on_event(self, event: IntegrationEvent, context: Context) -> None:
         """Run every handler in this task; the bus runs them one by one instead, to know which succeeded."""
+        scope = self.dependencies.scope({"context": context})
         for handler in self.handlers_of(type(event)):
-            outcome = handler.call(event, context=context) if handler.takes_context else handler.call(event)
+            outcome = handler.call(event, **await scope.arguments_async(handler))
             if inspect.isawaitable(outcome):
                 await outcome
 
@@ -110,24 +98,16 @@ def handlers_of(consumer: Consumer, event_type: type[IntegrationEvent]) -> tuple
     """What runs for an event: a consumer's own handlers, or its `on_event`."""
     if isinstance(consumer, EventHandlerConsumer):
         return consumer.handlers_of(event_type)
-    return (Handler(f"{type(consumer).__module__}.{type(consumer).__qualname__}", consumer.on_event, True, True),)
+    name = f"{type(consumer).__module__}.{type(consumer).__qualname__}"
+    return (Handler(name=name, call=consumer.on_event, needs=("context",), welcomes=(), is_async=True),)
+
+
+def dependencies_of(consumer: Consumer) -> Dependencies:
+    """What a consumer's handlers may name."""
+    return consumer.dependencies if isinstance(consumer, EventHandlerConsumer) else _CONTEXT_ALONE
 
 
 def check_consumer_name(name: object) -> None:
     """Refuse what some broker would spell differently; dots separate a consumer from its topic there."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigurationError(f"a consumer name is 1 to 100 of the characters A-Z a-z 0-9 _ -, not {name!r}")
-
-
-def _parameters(name: str, call: Callable[..., Any]) -> list[inspect.Parameter]:
-    try:
-        parameters = list(inspect.signature(call).parameters.values())
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{name} cannot be a handler: {error}") from error
-    if not parameters:
-        raise ConfigurationError(f"the handler {name} takes no event; its first parameter is the event")
-    return parameters
-
-
-def _is_async(call: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004 its kind is asked for, not whether it is there

@@ -1,13 +1,15 @@
 """What a handler is told beside the event."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from events_core.messages import IntegrationEvent
 
-__all__ = ["Call", "Context", "Middleware"]
+__all__ = ["Call", "Context", "Middleware", "current_context", "handling_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class Context:
     """The sender's own."""
     consumer: str
     topic: str
+    handler: str = ""
+    """Which of the consumer's handlers it is told to, by module and qualified name; empty in a middleware."""
 
 
 Call = Callable[[], Awaitable[None]]
@@ -49,3 +53,24 @@ class Middleware(Protocol):
     async def __call__(self, event: IntegrationEvent, context: Context, call: Call) -> None:
         """Handle one event."""
         ...
+
+
+_current: Final[ContextVar[Context | None]] = ContextVar("events_core.context", default=None)
+
+
+def current_context() -> Context | None:
+    """The metadata of the event that is being handled here; None outside of a handler.
+
+    What is sent or put into an outbox meanwhile, over whichever bus, names that event as its cause.
+    """
+    return _current.get()
+
+
+@contextmanager
+def handling_in(context: Context) -> Generator[None]:
+    """Inside, this is the current context."""
+    token = _current.set(context)
+    try:
+        yield
+    finally:
+        _current.reset(token)

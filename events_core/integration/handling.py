@@ -5,17 +5,26 @@ import inspect
 import math
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from contextvars import ContextVar
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, cast
 
 from anyio import CapacityLimiter, to_thread
 
 from events_core.clock import Clock
-from events_core.errors import HandlerTimeout, HandlingError, MessageError, RetryLater, UnknownContract
+from events_core.errors import (
+    AlreadyHandled,
+    HandlerTimeout,
+    HandlingError,
+    MessageError,
+    RetryLater,
+    RolledBack,
+    UnknownContract,
+)
+from events_core.handlers import Handler, Scope
 from events_core.integration import attributes
-from events_core.integration.consumers import Handler, handlers_of
-from events_core.integration.context import Call, Context, Middleware
+from events_core.integration.consumers import dependencies_of, handlers_of
+from events_core.integration.context import Call, Context, Middleware, handling_in
 from events_core.integration.deadlines import Deadlines
 from events_core.integration.registration import Registration
 from events_core.integration.retry import GiveUp, Retry
@@ -58,16 +67,15 @@ class Handling:
         codec: Codec,
         clock: Clock,
         deadlines: Deadlines,
-        current: ContextVar[Context | None],
         middleware: Sequence[Middleware],
     ) -> None:
         self._registration = registration
         self._codec = codec
         self._clock = clock
         self._deadlines = deadlines
-        self._current = current
         self._middleware = (*middleware, *registration.middleware)
         self._decoders = Decoders(codec, registration.event_types)
+        self._dependencies = dependencies_of(registration.consumer)
         self._handlers: dict[type[IntegrationEvent], tuple[Handler, ...]] = {
             each: handlers_of(registration.consumer, each) for each in registration.event_types
         }
@@ -119,26 +127,35 @@ class Handling:
     async def _attempt(
         self, event: IntegrationEvent, context: Context, succeeded: list[str], run: Run
     ) -> Exception | None:
-        token = self._current.set(context)
         try:
-            await self._call(event, context, succeeded, run)()
+            with handling_in(context):
+                error = await self._outcome(event, context, succeeded, run)
         except asyncio.CancelledError:
             if not run.expired and run.task.cancelling():
                 raise
-            if not run.expired:
-                return HandlingError("the handler was cancelled, and not by the bus")
-        except Exception as error:  # noqa: BLE001 whatever a handler raises is an outcome
-            if not run.expired:
-                return error
-        finally:
-            self._current.reset(token)
+            error = HandlingError("the handler was cancelled, and not by the bus")
         if not run.expired:
-            return None
+            return error
         if run.task.uncancel():
             raise asyncio.CancelledError
         return HandlerTimeout(
             f"handled for more than {self._registration.timeout:g} s; make it faster or raise timeout"
         )
+
+    async def _outcome(
+        self, event: IntegrationEvent, context: Context, succeeded: list[str], run: Run
+    ) -> Exception | None:
+        before = len(succeeded)
+        try:
+            await self._call(event, context, succeeded, run)()
+        except AlreadyHandled:
+            return None
+        except RolledBack as error:
+            del succeeded[before:]
+            return error.reason
+        except Exception as error:  # noqa: BLE001 whatever a handler raises is an outcome
+            return error
+        return None
 
     def _call(self, event: IntegrationEvent, context: Context, succeeded: list[str], run: Run) -> Call:
         async def handlers() -> None:
@@ -151,11 +168,13 @@ class Handling:
 
     async def _run_handlers(self, event: IntegrationEvent, context: Context, succeeded: list[str], run: Run) -> None:
         errors: list[Exception] = []
+        scope = self._dependencies.scope({"context": context})
         for handler in self._handlers[type(event)]:
             if handler.name in succeeded:
                 continue
             try:
-                await _invoke(handler, event, context, run)
+                with suppress(AlreadyHandled):
+                    await _invoke(handler, event, scope, run)
             except Exception as error:  # noqa: BLE001 the other handlers of the event run all the same
                 errors.append(error)
             else:
@@ -245,9 +264,13 @@ def _around(middleware: Middleware, event: IntegrationEvent, context: Context, c
     return wrapped
 
 
-async def _invoke(handler: Handler, event: IntegrationEvent, context: Context, run: Run) -> None:
+async def _invoke(handler: Handler, event: IntegrationEvent, scope: Scope, run: Run) -> None:
+    given = await scope.arguments_async(handler)
+    if "context" in given:
+        given["context"] = replace(cast("Context", given["context"]), handler=handler.name)
+
     def call() -> object:
-        return handler.call(event, context=context) if handler.takes_context else handler.call(event)
+        return handler.call(event, **given)
 
     outcome = call() if handler.is_async else await _in_thread(call, run)
     if inspect.isawaitable(outcome):

@@ -2,9 +2,10 @@
 
 from events_core.errors import ConfigurationError
 from events_core.memory.broker import InMemoryBroker
+from events_core.memory.stores import InMemoryInbox, InMemoryOutboxStore
 from events_core.memory.transport import InMemoryTransport
 
-__all__ = ["InMemoryBroker", "InMemoryTransport", "from_url"]
+__all__ = ["InMemoryBroker", "InMemoryInbox", "InMemoryOutboxStore", "InMemoryTransport", "from_url"]
 
 
 def from_url(url: str) -> InMemoryTransport:

@@ -10,7 +10,7 @@ from events_core.errors import ContractError, InvalidPayload, MalformedMessage
 from events_core.messages.contracts import contract_of
 from events_core.messages.failures import invalid_payload
 from events_core.messages.finite import float_fields, refuse_not_finite
-from events_core.messages.message import IntegrationEvent
+from events_core.messages.message import DomainEvent, IntegrationEvent
 
 __all__ = ["Codec", "JsonCodec"]
 
@@ -26,7 +26,7 @@ class Codec(Protocol):
         """The media type of the bodies, as in "application/json"."""
         ...
 
-    def encode(self, event: IntegrationEvent) -> bytes:
+    def encode(self, event: IntegrationEvent | DomainEvent) -> bytes:
         """The body of an event, or `InvalidPayload`: what cannot travel is refused here."""
         ...
 
@@ -49,7 +49,7 @@ class _Floats(NamedTuple):
     plain: tuple[str, ...]
     within: tuple[str, ...]
 
-    def check(self, event: IntegrationEvent, body: bytes) -> None:
+    def check(self, event: IntegrationEvent | DomainEvent, body: bytes) -> None:
         for name in self.plain:
             if not isfinite(getattr(event, name)):
                 refuse_not_finite(event, self.plain)
@@ -71,9 +71,9 @@ class JsonCodec:
         self.content_type: Final = "application/json"
         self._encode = msgspec.json.Encoder().encode
         self._peek = msgspec.json.Decoder(_Head).decode
-        self._writing: dict[type[IntegrationEvent], tuple[bytes, _Floats | None]] = {}
+        self._writing: dict[type[IntegrationEvent | DomainEvent], tuple[bytes, _Floats | None]] = {}
 
-    def encode(self, event: IntegrationEvent) -> bytes:
+    def encode(self, event: IntegrationEvent | DomainEvent) -> bytes:
         """`{"type": ..., "version": ..., **fields}`. `InvalidPayload` names a field that JSON cannot carry."""
         try:
             head, floats = self._writing[event.__class__]
@@ -113,13 +113,13 @@ class JsonCodec:
             raise self.failure(IntegrationEvent, body, error) from error
         return head.type, head.version
 
-    def _learn(self, cls: type[IntegrationEvent]) -> None:
+    def _learn(self, cls: type[IntegrationEvent | DomainEvent]) -> None:
         contract = contract_of(cls)
         alone = msgspec.json.encode({"type": contract.type, "version": contract.version})
         floats = _Floats(*float_fields(cls))
         self._writing[cls] = alone[:-1] + b",", floats if any(floats) else None
 
-    def _culprit(self, event: IntegrationEvent, error: Exception) -> InvalidPayload:
+    def _culprit(self, event: IntegrationEvent | DomainEvent, error: Exception) -> InvalidPayload:
         cls = event.__class__
         for name in cls.__struct_fields__:
             try:

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypedDict
 
 from events_core.messages.contracts import Contract, Kind
 
-__all__ = ["StructOptions", "body_of", "declared_contract", "field_problems", "keyword_problems"]
+__all__ = ["StructOptions", "body_of", "declared_contract", "field_problems", "keyword_problems", "publishing_problems"]
 
 _ATTRIBUTES: Final = ("type", "version")
 _METHODS: Final = ("from_dict", "to_dict", "upcast")
@@ -51,7 +51,7 @@ def keyword_problems(options: Mapping[str, Any], kinds: Iterable[Kind]) -> Itera
         if unknown in _ATTRIBUTES:
             yield f"{unknown} is no class keyword; write it into the body: {unknown} = ..."
         else:
-            known = ", ".join(sorted(("abstract", "key", *StructOptions.__annotations__)))
+            known = ", ".join(sorted(("abstract", "key", "published", *StructOptions.__annotations__)))
             yield f"{unknown} is no class keyword; there are {known}"
     for name, (value, reason) in _REFUSED.items():
         if options.get(name) is value:
@@ -61,6 +61,14 @@ def keyword_problems(options: Mapping[str, Any], kinds: Iterable[Kind]) -> Itera
     named = sorted({kind.value for kind in kinds})
     if len(named) > 1:
         yield f"it cannot be a {' and a '.join(named)} at once; choose one base"
+
+
+def publishing_problems(kind: Kind | None) -> Iterator[str]:
+    """What is wrong with `published=True` on this kind of message."""
+    if kind is Kind.INTEGRATION_EVENT:
+        yield "an integration event is always published; remove published=True"
+    elif kind is not Kind.DOMAIN_EVENT:
+        yield "only a domain event can be published; remove published=True"
 
 
 def body_of(namespace: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from events_core.messages.headers import (
     check_attribute,
     check_headers,
 )
-from events_core.messages.message import IntegrationEvent
+from events_core.messages.message import DomainEvent, IntegrationEvent
 
 __all__ = ["Envelope", "Sealer", "check_envelope", "from_headers", "key_of", "to_headers"]
 
@@ -83,7 +83,7 @@ class Sealer:
 
     def seal(  # noqa: PLR0913 one event's metadata, in one call, on the hot path
         self,
-        event: IntegrationEvent,
+        event: IntegrationEvent | DomainEvent,
         *,
         id: str,
         time: float,
@@ -126,7 +126,7 @@ class Sealer:
         )
 
 
-def key_of(event: IntegrationEvent) -> str | None:
+def key_of(event: IntegrationEvent | DomainEvent) -> str | None:
     """The value of the event's key field as readable text; None without a key field, or when it is None."""
     if event.__key__ is None:
         return None

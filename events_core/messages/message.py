@@ -1,7 +1,7 @@
 """Messages: immutable values that declare what they are by deriving from one of three classes."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self, TypeVar, Unpack, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, Unpack, cast, dataclass_transform
 
 import msgspec
 
@@ -13,14 +13,25 @@ from events_core.messages.declaration import (
     declared_contract,
     field_problems,
     keyword_problems,
+    publishing_problems,
 )
 from events_core.messages.failures import invalid_payload
 from events_core.messages.finite import refuse_not_finite
+
+if TYPE_CHECKING:
+    # A default for a type variable is checked, and not needed at run time before Python 3.13 has it.
+    from typing_extensions import TypeVar
+else:
+    from typing import TypeVar
 
 __all__ = ["Command", "DomainEvent", "IntegrationEvent", "Message", "MessageMeta", "upcast"]
 
 _Meta = TypeVar("_Meta", bound="MessageMeta")
 _Old = TypeVar("_Old", bound="IntegrationEvent")
+if TYPE_CHECKING:
+    R_co = TypeVar("R_co", covariant=True, default=None)
+else:
+    R_co = TypeVar("R_co", covariant=True)
 # Inside a message class the word `type` is its attribute.
 _ClassOf = type[_Old]
 
@@ -30,7 +41,7 @@ class MessageMeta(msgspec.StructMeta):
     """Checks a message class where it is written, and enters it under its contract.
 
     Keywords: `key` names the field that ordering and partitioning use; `abstract=True` makes a base without a
-    contract; the others are those of `msgspec.Struct`.
+    contract; `published=True` lets a domain event leave the process as well; the others are those of `msgspec.Struct`.
     """
 
     def __new__(  # noqa: D102, PYI019 type checkers refuse Self in a metaclass; the class docstring says it
@@ -42,6 +53,7 @@ class MessageMeta(msgspec.StructMeta):
         *,
         key: str | None = None,
         abstract: bool = False,
+        published: bool = False,
         **options: Unpack[StructOptions],
     ) -> _Meta:
         place = f"{namespace['__module__']}.{namespace['__qualname__']}"
@@ -56,6 +68,9 @@ class MessageMeta(msgspec.StructMeta):
         body["__contract__"] = contract
         if key is not None:
             body["__key__"] = key
+        if published:
+            _refuse(place, *publishing_problems(kind))
+            body["__published__"] = True
 
         options["frozen"] = True
         cls = super().__new__(mcs, name, bases, body, **options)
@@ -156,16 +171,23 @@ def _upcast(message: Message, wanted: type[Message]) -> Message:
     raise UnknownContract(*contract, f"it is no {contract_of(wanted).described}, and no upcast leads there")
 
 
-class Command(Message, abstract=True):
-    """An intention, handled by exactly one handler. Its type is the class name unless it says otherwise."""
+class Command(Message, Generic[R_co], abstract=True):
+    """An intention, handled by exactly one handler. Its type is the class name unless it says otherwise.
+
+    `class Register(Command[UserId])` says that its handler returns a `UserId`; a plain `Command` returns None.
+    """
 
     __kind__: ClassVar[Kind | None] = Kind.COMMAND
 
 
 class DomainEvent(Message, abstract=True):
-    """A fact inside one service, handled in the same transaction; it may hold rich domain objects."""
+    """A fact inside one service, handled in the same transaction; it may hold rich domain objects.
+
+    One that is declared with `published=True` is also sent to other services once the transaction has committed.
+    """
 
     __kind__: ClassVar[Kind | None] = Kind.DOMAIN_EVENT
+    __published__: ClassVar[bool] = False
 
 
 # Decoded JSON holds no reference cycles: the garbage collector need not watch these.

@@ -1,5 +1,20 @@
-"""What stands between the core and the brokers."""
+"""What stands between the core and the brokers, and what their adapters share."""
 
+from events_core.ports.edge import Edge, Meaning
+from events_core.ports.settings import check_namespace, check_seconds, read_query
+from events_core.ports.stores import (
+    Backlog,
+    Claim,
+    Inbox,
+    Once,
+    OutboxStore,
+    OutboxWriter,
+    Received,
+    Refused,
+    Stored,
+    Waiting,
+)
+from events_core.ports.stream import AfterCommit, Outgoing, Sink
 from events_core.ports.transport import Feed, Notify, Transport
 from events_core.ports.values import (
     MAX_EVENT_BYTES,
@@ -19,19 +34,37 @@ from events_core.ports.values import (
 
 __all__ = [
     "MAX_EVENT_BYTES",
+    "AfterCommit",
     "Alert",
     "AlertKind",
+    "Backlog",
     "Capabilities",
+    "Claim",
     "Delivery",
+    "Edge",
     "Feed",
+    "Inbox",
+    "Meaning",
     "Notify",
+    "Once",
+    "OutboxStore",
+    "OutboxWriter",
+    "Outgoing",
+    "Received",
+    "Refused",
     "Revoked",
     "Settled",
     "Settlement",
+    "Sink",
     "Source",
+    "Stored",
     "Subscription",
     "Topic",
     "Transport",
     "Verdict",
+    "Waiting",
     "Wire",
+    "check_namespace",
+    "check_seconds",
+    "read_query",
 ]

@@ -81,6 +81,7 @@ async def test_the_context_says_everything_about_the_delivery() -> None:
             headers={"tenant": "t"},
             consumer="recorder",
             topic="orders",
+            handler="tests.unit.integration.scene.Recorder",
         )
     ]
 

@@ -93,7 +93,7 @@ def asks_for_more(event: Placed, context: Context, database: object) -> None: ..
     [
         (no_event, "first parameter"),
         (by_keyword, "by position"),
-        (asks_for_more, "asks for database"),
+        (asks_for_more, "needs database, and nobody gives it"),
         (3, "int cannot be a handler"),
     ],
 )

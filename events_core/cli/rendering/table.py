@@ -1,0 +1,36 @@
+"""A topology as a table for the terminal."""
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Final
+
+from events_core.cli.rendering.words import NOTHING, contract, delivery, given_up, retries
+from events_core.integration import Route, Topology
+
+__all__ = ["as_table"]
+
+_HEADINGS: Final = ("TOPIC", "CONSUMER", "EVENTS", "DELIVERY", "RETRIES AFTER", "THEN")
+_GAP: Final = "  "
+
+
+def as_table(topology: Topology) -> str:
+    """A line for each event of each route; what a line has in common with the one above it is said once."""
+    if not topology.routes:
+        return f"{topology.source}: {NOTHING}\n"
+    rows = [_HEADINGS, *(row for topic in topology.topics for row in _rows_of(topology.of_topic(topic)))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (_GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join((topology.source, "", *lines)) + "\n"
+
+
+def _rows_of(routes: Sequence[Route]) -> Iterator[tuple[str, ...]]:
+    for index, route in enumerate(routes):
+        cells = (
+            [route.topic] if index == 0 else [],
+            [route.consumer],
+            [contract(each) for each in route.events],
+            [delivery(route)],
+            [retries(route)],
+            [given_up(route)],
+        )
+        yield from zip_longest(*cells, fillvalue="")

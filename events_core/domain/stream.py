@@ -1,0 +1,85 @@
+"""The events of a unit of work that are for other services."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from events_core.errors import ConfigurationError
+from events_core.messages import DomainEvent, IntegrationEvent
+from events_core.ports import AfterCommit, Outgoing, Sink, Topic
+
+__all__ = ["EventStream", "RecordingSink"]
+
+Topics = Topic | Mapping[type[IntegrationEvent] | type[DomainEvent], Topic]
+_NOWHERE: Final[Mapping[type[IntegrationEvent] | type[DomainEvent], Topic]] = MappingProxyType({})
+
+
+class EventStream:
+    """Collects the events that are to leave, and hands them to its sink when the unit of work commits.
+
+    `topics` says where to: one topic, or one an event class. Without a sink the events go nowhere.
+    """
+
+    def __init__(self, sink: Sink | None = None, topics: Topics = _NOWHERE) -> None:
+        self._sink = sink
+        self._topics = topics
+        self._pending: list[Outgoing] = []
+
+    def publish(
+        self,
+        event: IntegrationEvent | DomainEvent,
+        *,
+        topic: Topic | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Have an event sent after the commit, behind those published before.
+
+        `ConfigurationError` where nobody says to which topic.
+        """
+        if self._sink is not None:
+            topic = topic or self._topic_of(event)
+            self._pending.append(Outgoing(topic=topic, event=event, key=key, headers=headers))
+
+    @property
+    def pending(self) -> Sequence[Outgoing]:
+        """What the next commit sends."""
+        return tuple(self._pending)
+
+    def stage(self) -> AfterCommit | None:
+        """Hand everything to the sink, inside the transaction; what is left to do after it, if anything is."""
+        pending, self._pending = self._pending, []
+        return self._sink.stage(pending) if self._sink is not None and pending else None
+
+    def clear(self) -> None:
+        """Forget what was published: it is not sent."""
+        self._pending.clear()
+
+    def _topic_of(self, event: IntegrationEvent | DomainEvent) -> Topic:
+        if isinstance(self._topics, Topic):
+            return self._topics
+        topic = self._topics.get(type(event))
+        if topic is None:
+            name = type(event).__name__
+            raise ConfigurationError(f"no topic is named for {name}; add it: EventStream(sink, {{{name}: Topic(...)}})")
+        return topic
+
+
+class RecordingSink:
+    """A sink that keeps, in order, what was sent: for tests, and for those who look themselves."""
+
+    def __init__(self) -> None:
+        self.sent: list[Outgoing] = []
+
+    @property
+    def events(self) -> list[IntegrationEvent | DomainEvent]:
+        """The events alone."""
+        return [each.event for each in self.sent]
+
+    def stage(self, outgoing: Sequence[Outgoing]) -> AfterCommit:
+        """Take them once the transaction has committed."""
+
+        def keep() -> None:
+            self.sent.extend(outgoing)
+
+        return keep
