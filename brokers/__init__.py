@@ -3,6 +3,7 @@
 from brokers.broker import Broker, BrokerFailed, BrokerUnavailable
 from brokers.kafka import Kafka
 from brokers.opening import new_broker, open_broker
+from brokers.postgresql import PostgreSQL
 from brokers.proxy import FaultProxy
 from brokers.rabbitmq import RabbitMQ
 from brokers.redis import Redis
@@ -13,6 +14,7 @@ __all__ = [
     "BrokerUnavailable",
     "FaultProxy",
     "Kafka",
+    "PostgreSQL",
     "RabbitMQ",
     "Redis",
     "new_broker",

@@ -1,4 +1,7 @@
-"""Brokers from Debian's packages (and Kafka from Maven Central), without the services that the packages would start."""
+"""Brokers, and the browser that tests drive, from Debian's packages (and Kafka from Maven Central).
+
+Without the services that the packages would start.
+"""
 
 import os
 import shutil
@@ -9,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from brokers import kafka_jars, rabbitmq, redis
+from brokers import kafka_jars, postgresql, rabbitmq, redis
 from brokers.broker import BrokerUnavailable
 from brokers.containers import engine_answers
 
@@ -20,7 +23,7 @@ LOCK_TIMEOUT: Final = "DPkg::Lock::Timeout=300"
 
 
 def install(name: str) -> str:
-    """Make the named broker available, and say how it is.
+    """Make the named broker (or `chromium`) available, and say how it is.
 
     Raises:
         BrokerUnavailable: It has to be done by hand; the message says how.
@@ -31,26 +34,28 @@ def install(name: str) -> str:
     try:
         return f"{name}: installed from {software.obtain()}"
     except BrokerUnavailable:
-        if engine_answers():
+        if software.in_containers and engine_answers():
             return f"{name}: will run in a container"
         raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Software:
-    """What a broker needs on this machine.
+    """What a broker, or the browser, needs on this machine.
 
     Args:
         packages: Debian's.
         installed: Whether everything is here.
         programs: What the packages bring; asked for on PATH. Empty: `installed` says it.
         fetch: Gets the rest, which Debian does not have.
+        in_containers: Where it is not installed, a Docker engine can run it.
     """
 
     packages: tuple[str, ...]
     installed: Callable[[], bool]
     programs: tuple[str, ...] = ()
     fetch: Callable[[], str] | None = None
+    in_containers: bool = True
 
     def obtain(self) -> str:
         """Install what is missing, and say where it came from."""
@@ -60,13 +65,22 @@ class Software:
         return self.fetch() if self.fetch else f"Debian's package {words}"
 
 
+CHROMIUM: Final = "chromium"
+
+
+def chromium_is_installed() -> bool:
+    return shutil.which(CHROMIUM) is not None
+
+
 SOFTWARE: Final = {
+    CHROMIUM: Software(packages=(CHROMIUM,), installed=chromium_is_installed, in_containers=False),
     "kafka": Software(
         packages=("maven", "default-jre-headless"),
         installed=kafka_jars.installed,
         programs=("mvn", "java"),
         fetch=kafka_jars.fetch,
     ),
+    "postgresql": Software(packages=("postgresql",), installed=postgresql.installed),
     "rabbitmq": Software(packages=("rabbitmq-server",), installed=rabbitmq.installed),
     "redis": Software(packages=("redis-server",), installed=redis.installed),
 }
@@ -76,7 +90,7 @@ def _install(words: str, packages: Iterable[str]) -> None:
     apt_get = shutil.which("apt-get")
     if apt_get is None or os.geteuid() != 0:
         raise BrokerUnavailable(
-            f"{words} is missing: run `apt-get install {words}` (or `make brokers`) as root, or start a Docker engine"
+            f"{words} is missing: run `apt-get install {words}` (or `make brokers`) as root; brokers also run in Docker"
         )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _no_services():

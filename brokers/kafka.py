@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
@@ -9,13 +9,11 @@ from brokers import kafka_jars
 from brokers.broker import BrokerUnavailable
 from brokers.certificates import OWNER_WRITES_ALL_READ, issue
 from brokers.kafka_places import CLUSTER, PROPERTIES, Place, in_container, on_this_machine
+from brokers.node import NO_SETTINGS, Node
 from brokers.ports import LOOPBACK, free_port
-from brokers.waiting import answers, start
+from brokers.waiting import answers
 
 IMAGE: Final = f"apache/kafka:{kafka_jars.VERSION}"
-START_TIMEOUT: Final = 90.0
-STOP_TIMEOUT: Final = 20.0
-NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 # A request for the API versions, in the oldest form; the answer begins with its length, which is below 65536.
 API_VERSIONS: Final = b"\x00\x00\x00\x0a\x00\x12\x00\x00\x00\x00\x00\x01\xff\xff"
 SHORT_ANSWER: Final = b"\x00\x00"
@@ -64,11 +62,11 @@ ALONE: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-class Kafka:
+class Kafka(Node):
     """A Kafka node, broker and controller in one, as a process of this machine (loopback only) or in a container.
 
     Clients that come through `proxied_url` are told to stay on `proxy_port`: whoever listens there (a `FaultProxy`)
-    and forwards to `proxied_port` sees everything that they say.
+    and forwards to `proxied_port` sees everything that they say. It starts in some 5 s the first time, then in 4 s.
 
     Args:
         folder: Where its configuration is; without an image, its storage and log as well.
@@ -85,12 +83,11 @@ class Kafka:
         settings: Mapping[str, str] = NO_SETTINGS,
         image: str | None = None,
     ) -> None:
-        self._folder = folder
         self._image = image
         self._secure = secure
         self._settings = settings
         self._place = in_container(image, folder) if image else on_this_machine(folder)
-        self._runtime = self._place.runtime
+        super().__init__("Kafka", folder, self._place.runtime, prepare=self._prepare, ready=self._speaks)
         self.proxy_port: Final = free_port()
         """Where clients of `proxied_url` are told to be; this machine's."""
 
@@ -124,45 +121,6 @@ class Kafka:
         """Host and port with TLS and SASL/SCRAM-SHA-256, for a node with `secure=True`."""
         return f"{self.host}:{self._place.listener('SECURE').port}"
 
-    @property
-    def ca(self) -> Path:
-        """The certificate (PEM) that a client has to trust; written by `start`."""
-        return self._folder / "authority.pem"
-
-    def start(self) -> None:
-        """Start the node and return when it answers: some 5 s the first time, then 4 s.
-
-        Raises:
-            BrokerUnavailable: Kafka or Java is not installed; the message says what to do.
-            BrokerFailed: It ended, or was not ready in time; the message has the end of its log.
-        """
-        if self._image is None and not kafka_jars.installed():
-            raise BrokerUnavailable("Kafka is not installed: run `make brokers` as root, or start a Docker engine")
-        self._configure()
-        if self._image is None:
-            self._format()
-        start("Kafka", self._runtime, self._speaks, timeout=START_TIMEOUT)
-
-    def stop(self) -> None:
-        """Shut the node down in good order, kill it after 20 s; nothing is left running, and its storage stays."""
-        self._runtime.end(timeout=STOP_TIMEOUT)
-
-    def kill(self) -> None:
-        """SIGKILL the node."""
-        self._runtime.kill()
-
-    def freeze(self) -> None:
-        """SIGSTOP the node."""
-        self._runtime.freeze()
-
-    def resume(self) -> None:
-        """SIGCONT the node."""
-        self._runtime.resume()
-
-    def logs(self) -> str:
-        """The node's log since it was first started."""
-        return self._runtime.logs()
-
     def run(self, tool: str, *args: str) -> str:
         """What one of Kafka's own tools (as `kafka-topics.sh`) prints of this node; a call takes a second or two.
 
@@ -182,20 +140,19 @@ class Kafka:
         secret = f"SCRAM-SHA-256=[iterations=4096,password={password}]"
         self.run("kafka-configs.sh", "--alter", "--entity-type", "users", "--entity-name", name, "--add-config", secret)
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        self._runtime.discard()
-
     @property
     def _bootstrap(self) -> tuple[str, str]:
         return "--bootstrap-server", self._place.listener("DIRECT").inside
 
     def _speaks(self) -> bool:
         return answers(self.host, self._place.listener("DIRECT").port, question=API_VERSIONS, answer=SHORT_ANSWER)
+
+    def _prepare(self) -> None:
+        if self._image is None and not kafka_jars.installed():
+            raise BrokerUnavailable("Kafka is not installed: run `make brokers` as root, or start a Docker engine")
+        self._configure()
+        if self._image is None:
+            self._format()
 
     def _format(self) -> None:
         if not (self._folder / "storage" / "meta.properties").exists():

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Final
 
-from brokers import kafka, rabbitmq, redis
+from brokers import kafka, postgresql, rabbitmq, redis
 from brokers.broker import Broker, BrokerUnavailable
 from brokers.containers import engine_answers
 
@@ -19,6 +19,7 @@ def docker_image(image: str) -> str | None:
 BROKERS: Final[Mapping[str, Callable[[Path], Broker]]] = MappingProxyType(
     {
         "kafka": lambda folder: kafka.Kafka(folder, image=docker_image(kafka.IMAGE)),
+        "postgresql": lambda folder: postgresql.PostgreSQL(folder, image=docker_image(postgresql.IMAGE)),
         "rabbitmq": lambda folder: rabbitmq.RabbitMQ(folder, image=docker_image(rabbitmq.IMAGE)),
         "redis": lambda folder: redis.Redis(folder, image=docker_image(redis.IMAGE)),
     }

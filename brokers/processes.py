@@ -71,8 +71,10 @@ class Process:
         self._dismiss_guard()
 
     def freeze(self) -> None:
-        """SIGSTOP the program."""
+        """SIGSTOP the program, and return when all its threads stand."""
         self._send(signal.SIGSTOP)
+        with suppress(ChildProcessError):  # it ended
+            os.waitid(os.P_PID, self._started().pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self) -> None:
         """SIGCONT the program."""

@@ -1,22 +1,19 @@
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePath
-from types import MappingProxyType
-from typing import Final, Self
+from typing import Final
 
 from brokers.broker import BrokerUnavailable
 from brokers.certificates import Certificates, issue
 from brokers.containers import Container
+from brokers.node import NO_SETTINGS, Node
+from brokers.places import Place
 from brokers.ports import LOOPBACK, free_port
 from brokers.processes import Process
-from brokers.runtime import Runtime
-from brokers.waiting import answers, start
+from brokers.waiting import answers
 
 IMAGE: Final = "rabbitmq:4"
-START_TIMEOUT: Final = 90.0
-STOP_TIMEOUT: Final = 20.0
 DEBIAN_PROGRAMS: Final = Path("/usr/lib/rabbitmq/bin")
 # One scheduler, and one for files: more of them wait for each other, and the node takes twice as long to start.
 ERLANG: Final = "+S 1:1 +SDio 1 +sbwt none -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
@@ -24,11 +21,12 @@ AMQP_PORT: Final = 5672
 AMQPS_PORT: Final = 5671
 PROTOCOL_HEADER: Final = b"AMQP\x00\x00\x09\x01"
 METHOD_FRAME: Final = b"\x01"
-NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-class RabbitMQ:
+class RabbitMQ(Node):
     """A RabbitMQ node with the user guest, as processes of this machine (loopback only) or in a container.
+
+    It starts in some 5 s.
 
     Args:
         folder: Where its configuration is; without an image, its storage and log as well.
@@ -52,12 +50,12 @@ class RabbitMQ:
     ) -> None:
         if image and not quorum_queues:
             raise BrokerUnavailable(f"{image} always has quorum queues: only an installed RabbitMQ 3 can be without")
-        self._folder = folder
         self._image = image
         self._tls = tls
         self._settings = settings
         self._place = _container(image, folder) if image else _processes(folder, quorum_queues=quorum_queues)
-        self._runtime = self._place.runtime
+        self._control = "rabbitmqctl" if image else str(programs() / "rabbitmqctl")
+        super().__init__("RabbitMQ", folder, self._place.runtime, prepare=self._configure, ready=self._speaks)
 
     @property
     def url(self) -> str:
@@ -74,50 +72,13 @@ class RabbitMQ:
         """The same over TLS, for a node with `tls=True`."""
         return f"amqps://guest:guest@{self._place.host}:{self._place.tls_port}/"
 
-    @property
-    def ca(self) -> Path:
-        """The certificate (PEM) that a client has to trust; written by `start`."""
-        return self._folder / "authority.pem"
-
-    def start(self) -> None:
-        """Start the node and return when it speaks AMQP, some 5 s later.
-
-        Raises:
-            BrokerUnavailable: RabbitMQ is not installed; the message says what to do.
-            BrokerFailed: It ended, or was not ready in time; the message has the end of its log.
-        """
-        if self._image is None and not installed():
-            raise BrokerUnavailable("RabbitMQ is not installed: run `make brokers` as root, or start a Docker engine")
-        self._configure()
-        start("RabbitMQ", self._runtime, self._speaks, timeout=START_TIMEOUT)
-
-    def stop(self) -> None:
-        """Shut the node down in good order, kill it after 20 s; nothing is left running, and its storage stays."""
-        self._runtime.end(timeout=STOP_TIMEOUT)
-
-    def kill(self) -> None:
-        """SIGKILL the node."""
-        self._runtime.kill()
-
-    def freeze(self) -> None:
-        """SIGSTOP the node."""
-        self._runtime.freeze()
-
-    def resume(self) -> None:
-        """SIGCONT the node."""
-        self._runtime.resume()
-
-    def logs(self) -> str:
-        """The node's log since it was first started."""
-        return self._runtime.logs()
-
     def control(self, *args: str) -> str:
         """What `rabbitmqctl` prints; a call takes about a second.
 
         Raises:
             BrokerFailed: It refused; the message is its own.
         """
-        return self._runtime.run(self._place.control, "--quiet", *args)
+        return self._runtime.run(self._control, "--quiet", *args)
 
     def flush(self) -> None:
         """Have what is known of the queues written down now.
@@ -127,18 +88,12 @@ class RabbitMQ:
         """
         self.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        self._runtime.discard()
-
     def _speaks(self) -> bool:
         return answers(self._place.host, self.port, question=PROTOCOL_HEADER, answer=METHOD_FRAME)
 
     def _configure(self) -> None:
+        if self._image is None and not installed():
+            raise BrokerUnavailable("RabbitMQ is not installed: run `make brokers` as root, or start a Docker engine")
         self._folder.mkdir(parents=True, exist_ok=True)
         settings = {"log.console": "true", "loopback_users": "none", "listeners.tcp.1": self._place.listen}
         if self._tls:
@@ -148,21 +103,7 @@ class RabbitMQ:
         (self._folder / "enabled_plugins").write_text("[].\n")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where the node runs, and how things are called there."""
-
-    runtime: Runtime
-    host: str
-    port: int
-    tls_port: int
-    listen: str
-    listen_tls: str
-    files: PurePath
-    control: str
-
-
-def _container(image: str, folder: Path) -> _Place:
+def _container(image: str, folder: Path) -> Place:
     port, tls_port, files = free_port(), free_port(), PurePath("/etc/rabbitmq/of-this-test")
     runtime = Container(
         image,
@@ -171,7 +112,7 @@ def _container(image: str, folder: Path) -> _Place:
         mounted_at=str(files),
         environment={"RABBITMQ_NODENAME": "rabbit@localhost", "RABBITMQ_CONFIG_FILE": str(files / "rabbitmq.conf")},
     )
-    return _Place(
+    return Place(
         runtime=runtime,
         host=runtime.host,
         port=port,
@@ -179,11 +120,10 @@ def _container(image: str, folder: Path) -> _Place:
         listen=str(AMQP_PORT),
         listen_tls=str(AMQPS_PORT),
         files=files,
-        control="rabbitmqctl",
     )
 
 
-def _processes(folder: Path, *, quorum_queues: bool) -> _Place:
+def _processes(folder: Path, *, quorum_queues: bool) -> Place:
     port, tls_port, epmd_port = free_port(), free_port(), free_port()
     environment = _environment(folder, port, epmd_port, quorum_queues=quorum_queues)
     names = Process(
@@ -192,7 +132,7 @@ def _processes(folder: Path, *, quorum_queues: bool) -> _Place:
     node = Process(
         [str(programs() / "rabbitmq-server")], environment=environment, log=folder / "rabbitmq.log", companions=[names]
     )
-    return _Place(
+    return Place(
         runtime=node,
         host=LOOPBACK,
         port=port,
@@ -200,7 +140,6 @@ def _processes(folder: Path, *, quorum_queues: bool) -> _Place:
         listen=f"{LOOPBACK}:{port}",
         listen_tls=f"{LOOPBACK}:{tls_port}",
         files=folder,
-        control=str(programs() / "rabbitmqctl"),
     )
 
 
@@ -236,7 +175,7 @@ def _environment(folder: Path, port: int, epmd_port: int, *, quorum_queues: bool
     }
 
 
-def _tls_settings(certificates: Certificates, place: _Place) -> dict[str, str]:
+def _tls_settings(certificates: Certificates, place: Place) -> dict[str, str]:
     return {
         "listeners.ssl.1": place.listen_tls,
         "ssl_options.cacertfile": str(place.files / certificates.authority.name),

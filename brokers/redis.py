@@ -1,38 +1,37 @@
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Final
 from urllib.parse import quote
 
 from brokers.broker import BrokerUnavailable
 from brokers.certificates import Certificates, issue
 from brokers.containers import Container
+from brokers.node import NO_SETTINGS, Node
+from brokers.places import Place
 from brokers.ports import LOOPBACK, free_port
 from brokers.processes import Process
-from brokers.runtime import Runtime
-from brokers.waiting import answers, start
+from brokers.waiting import answers
 
 IMAGE: Final = "redis:8"
-START_TIMEOUT: Final = 30.0
-STOP_TIMEOUT: Final = 10.0
 SERVER: Final = "redis-server"
 CLI: Final = "redis-cli"
 PORT: Final = 6379
 TLS_PORT: Final = 6380
 PING: Final = b"PING\r\n"
 PONG: Final = b"+PONG\r\n"
-NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 SAFE_SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
     {"appendonly": "yes", "appendfsync": "always", "save": '""', "maxmemory-policy": "noeviction"}
 )
 """What a Redis needs that neither loses what it confirmed nor evicts it."""
 
 
-class Redis:
+class Redis(Node):
     """A Redis server that loses nothing it confirmed, as a process of this machine (loopback only) or in a container.
+
+    It starts in some 0.1 s, and what it stored is loaded by then.
 
     Args:
         folder: Where its configuration is; without an image, its storage and log as well.
@@ -51,13 +50,12 @@ class Redis:
         settings: Mapping[str, str] = NO_SETTINGS,
         image: str | None = None,
     ) -> None:
-        self._folder = folder
         self._image = image
         self._tls = tls
         self._password = password
         self._settings = settings
         self._place = _container(image, folder, password) if image else _process(folder, password)
-        self._runtime = self._place.runtime
+        super().__init__("Redis", folder, self._place.runtime, prepare=self._configure, ready=self._answers)
 
     @property
     def url(self) -> str:
@@ -74,58 +72,13 @@ class Redis:
         """The same over TLS, for a server with `tls=True`."""
         return f"rediss://{self._login}{self._place.host}:{self._place.tls_port}/0"
 
-    @property
-    def ca(self) -> Path:
-        """The certificate (PEM) that a client has to trust; written by `start`."""
-        return self._folder / "authority.pem"
-
-    def start(self) -> None:
-        """Start the server and return when it answers, some 0.1 s later; what it stored is loaded by then.
-
-        Raises:
-            BrokerUnavailable: Redis is not installed; the message says what to do.
-            BrokerFailed: It ended, or was not ready in time; the message has the end of its log.
-        """
-        if self._image is None and not installed():
-            raise BrokerUnavailable("Redis is not installed: run `make brokers` as root, or start a Docker engine")
-        self._configure()
-        start("Redis", self._runtime, self._answers, timeout=START_TIMEOUT)
-
-    def stop(self) -> None:
-        """Shut the server down in good order, kill it after 10 s; nothing is left running, and its storage stays."""
-        self._runtime.end(timeout=STOP_TIMEOUT)
-
-    def kill(self) -> None:
-        """SIGKILL the server."""
-        self._runtime.kill()
-
-    def freeze(self) -> None:
-        """SIGSTOP the server."""
-        self._runtime.freeze()
-
-    def resume(self) -> None:
-        """SIGCONT the server."""
-        self._runtime.resume()
-
-    def logs(self) -> str:
-        """The server's log since it was first started."""
-        return self._runtime.logs()
-
     def command(self, *args: str) -> str:
         """What `redis-cli` prints for this command, without the last line's end.
 
         Raises:
             BrokerFailed: The server refused it; the message is its own.
         """
-        return self._runtime.run(CLI, "-e", "-p", str(self._place.cli_port), *args).removesuffix("\n")
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        self._runtime.discard()
+        return self._runtime.run(CLI, "-e", "-p", str(PORT if self._image else self.port), *args).removesuffix("\n")
 
     @property
     def _login(self) -> str:
@@ -136,9 +89,13 @@ class Redis:
         return answers(self._place.host, self.port, question=login + PING, answer=welcome + PONG)
 
     def _configure(self) -> None:
+        if self._image is None and not installed():
+            raise BrokerUnavailable("Redis is not installed: run `make brokers` as root, or start a Docker engine")
         self._folder.mkdir(parents=True, exist_ok=True)
-        settings = {"port": self._place.listen, "daemonize": "no", "dir": str(self._place.storage), **SAFE_SETTINGS}
-        settings |= self._place.settings
+        where = (
+            {"protected-mode": "no", "dir": "/data"} if self._image else {"bind": LOOPBACK, "dir": str(self._folder)}
+        )
+        settings = {"port": self._place.listen, "daemonize": "no", **where, **SAFE_SETTINGS}
         if self._password is not None:
             settings["requirepass"] = f'"{self._password}"'
         if self._tls:
@@ -147,23 +104,7 @@ class Redis:
         (self._folder / "redis.conf").write_text("".join(lines))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where the server runs, and how things are called there."""
-
-    runtime: Runtime
-    host: str
-    port: int
-    tls_port: int
-    listen: str
-    listen_tls: str
-    cli_port: int
-    files: PurePath
-    storage: PurePath
-    settings: Mapping[str, str]
-
-
-def _container(image: str, folder: Path, password: str | None) -> _Place:
+def _container(image: str, folder: Path, password: str | None) -> Place:
     port, tls_port, files = free_port(), free_port(), PurePath("/etc/redis-of-this-test")
     runtime = Container(
         image,
@@ -173,35 +114,29 @@ def _container(image: str, folder: Path, password: str | None) -> _Place:
         environment=_login_of_cli(password),
         command=[SERVER, str(files / "redis.conf")],
     )
-    return _Place(
+    return Place(
         runtime=runtime,
         host=runtime.host,
         port=port,
         tls_port=tls_port,
         listen=str(PORT),
         listen_tls=str(TLS_PORT),
-        cli_port=PORT,
         files=files,
-        storage=PurePath("/data"),
-        settings={"protected-mode": "no"},
     )
 
 
-def _process(folder: Path, password: str | None) -> _Place:
+def _process(folder: Path, password: str | None) -> Place:
     port, tls_port = free_port(), free_port()
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **_login_of_cli(password)}
     server = Process([SERVER, str(folder / "redis.conf")], environment=environment, log=folder / "redis.log")
-    return _Place(
+    return Place(
         runtime=server,
         host=LOOPBACK,
         port=port,
         tls_port=tls_port,
         listen=str(port),
         listen_tls=str(tls_port),
-        cli_port=port,
         files=folder,
-        storage=folder,
-        settings={"bind": LOOPBACK},
     )
 
 
@@ -214,7 +149,7 @@ def _login_of_cli(password: str | None) -> Mapping[str, str]:
     return NO_SETTINGS if password is None else {"REDISCLI_AUTH": password}
 
 
-def _tls_settings(certificates: Certificates, place: _Place) -> dict[str, str]:
+def _tls_settings(certificates: Certificates, place: Place) -> dict[str, str]:
     return {
         "tls-port": place.listen_tls,
         "tls-cert-file": str(place.files / certificates.certificate.name),

@@ -6,11 +6,14 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from brokers import Broker, BrokerUnavailable, Kafka, RabbitMQ, Redis
+from brokers import Broker, BrokerUnavailable, Kafka, PostgreSQL, RabbitMQ, Redis
 from brokers import kafka as kafka_node
+from brokers import postgresql as postgresql_server
+from brokers import rabbitmq as rabbitmq_node
 from brokers import redis as redis_server
+from brokers.node import NO_SETTINGS
 from brokers.opening import docker_image
-from brokers.rabbitmq import IMAGE, NO_SETTINGS
+from tests.broker_lines import UNAVAILABLE
 
 AnyBroker = TypeVar("AnyBroker", bound=Broker)
 
@@ -26,7 +29,7 @@ class MakeRabbitMQ(Protocol):
 @pytest.fixture(scope="session")
 def rabbitmq(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[RabbitMQ]:
     """One RabbitMQ for the whole run; a test that kills, freezes or alarms one takes `fresh_rabbitmq`."""
-    broker = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"), image=docker_image(IMAGE))
+    broker = RabbitMQ(tmp_path_factory.mktemp("rabbitmq"), image=docker_image(rabbitmq_node.IMAGE))
     with ExitStack() as running:
         yield started(broker, running, required=is_required(request))
 
@@ -36,15 +39,17 @@ def make_rabbitmq(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     """A RabbitMQ with options of the test's choice."""
 
     def make(*, tls: bool = False, quorum_queues: bool = True, settings: Mapping[str, str] = NO_SETTINGS) -> RabbitMQ:
+        image = docker_image(rabbitmq_node.IMAGE)
+        if image and not quorum_queues and not rabbitmq_node.installed():
+            pytest.skip("nobody has to install an old RabbitMQ beside a Docker engine")
         broker = RabbitMQ(
             tmp_path_factory.mktemp("rabbitmq"),
             tls=tls,
             quorum_queues=quorum_queues,
             settings=settings,
-            image=docker_image(IMAGE) if quorum_queues else None,
+            image=image if quorum_queues else None,
         )
-        # Nobody has to install an old RabbitMQ beside a Docker engine.
-        return started(broker, running, required=is_required(request) and quorum_queues)
+        return started(broker, running, required=is_required(request))
 
     with ExitStack() as running:
         yield make
@@ -124,6 +129,22 @@ def fresh_kafka(make_kafka: MakeKafka) -> Kafka:
     return make_kafka()
 
 
+@pytest.fixture(scope="session")
+def postgresql(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[PostgreSQL]:
+    """One PostgreSQL for the whole run; each test makes a database of its own in it."""
+    server = PostgreSQL(tmp_path_factory.mktemp("postgresql"), image=docker_image(postgresql_server.IMAGE))
+    with ExitStack() as running:
+        yield started(server, running, required=is_required(request))
+
+
+@pytest.fixture
+def fresh_postgresql(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[PostgreSQL]:
+    """A PostgreSQL of the test's own, to be hurt."""
+    server = PostgreSQL(tmp_path_factory.mktemp("postgresql"), image=docker_image(postgresql_server.IMAGE))
+    with ExitStack() as running:
+        yield started(server, running, required=is_required(request))
+
+
 def started(broker: AnyBroker, running: ExitStack, *, required: bool) -> AnyBroker:
     """The broker, started; the test is skipped where it cannot be had, and fails there when brokers are required."""
     try:
@@ -131,7 +152,7 @@ def started(broker: AnyBroker, running: ExitStack, *, required: bool) -> AnyBrok
     except BrokerUnavailable as error:
         if required:
             raise
-        pytest.skip(str(error))
+        pytest.skip(f"{UNAVAILABLE}{error}")
     return broker
 
 

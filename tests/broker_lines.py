@@ -1,4 +1,4 @@
-"""The brokers that this repository has an adapter for, and the lines that say what ran on each.
+"""The brokers that this repository has an adapter for, the browser, and the lines that say what ran on each.
 
 A new adapter adds one row to `BROKERS` and marks its tests with `pytest.mark.broker(name)`.
 """
@@ -20,10 +20,15 @@ class Broker:
 BROKERS: Final = (
     Broker(name="memory", remedy="run the whole suite with `make test`"),
     Broker(name="kafka", remedy="install it with `make brokers`, then run the whole suite with `make test`"),
+    Broker(name="postgresql", remedy="install it with `make brokers`, then run the whole suite with `make test`"),
     Broker(name="rabbitmq", remedy="install it with `make brokers`, then run the whole suite with `make test`"),
     Broker(name="redis", remedy="install it with `make brokers`, then run the whole suite with `make test`"),
+    # No broker, and needed by tests in the same way.
+    Broker(name="chromium", remedy="install it with `make brokers`, then run the whole suite with `make test`"),
 )
 
+UNAVAILABLE: Final = "not available: "
+"""How the reason of a skip begins where the broker cannot be had."""
 RAN: Final = {"passed": "passed", "failed": "failed", "xfailed": "known gaps"}
 DID_NOT_RUN: Final = {"skipped": "skipped", "error": "could not be set up"}
 
@@ -40,11 +45,19 @@ class Tally:
         """How many tests ran to an end."""
         return sum(self.outcomes[outcome] for outcome in RAN)
 
+    @property
+    def unavailable(self) -> list[str]:
+        """Why the broker could not be had; empty when it could, or when nobody asked for it."""
+        return sorted(each.removeprefix(UNAVAILABLE) for each in self.skip_reasons if each.startswith(UNAVAILABLE))
+
 
 def line(broker: Broker, tally: Tally) -> str:
-    """One line: how many tests ran on the broker, or why none did."""
+    """One line: how many tests ran on the broker, or why it cannot be said that they did."""
     details = [f"{tally.outcomes[outcome]} {words}" for outcome, words in (RAN | DID_NOT_RUN).items()]
     happened = ", ".join(detail for detail in details if not detail.startswith("0 "))
+    if tally.unavailable:
+        # A few tests need no broker to pass: they are not what this line is about. The reason says what to do.
+        return f"{broker.name:<10} NOT AVAILABLE: {happened} ({'; '.join(tally.unavailable)})"
     if tally.ran:
         return f"{broker.name:<10} {tally.ran} tests ran: {happened}"
     reasons = "; ".join(sorted(tally.skip_reasons))
@@ -53,5 +66,5 @@ def line(broker: Broker, tally: Tally) -> str:
 
 
 def without_tests(brokers: Iterable[Broker], tallies: Mapping[str, Tally]) -> list[Broker]:
-    """The brokers on which nothing ran."""
-    return [broker for broker in brokers if not tallies[broker.name].ran]
+    """The brokers that could not be had, or on which nothing ran."""
+    return [each for each in brokers if tallies[each.name].unavailable or not tallies[each.name].ran]

@@ -56,9 +56,8 @@ class Edge:
             NotConnected: no answer in time, or the connection broke.
             EventsError: what a foreign error means. It is the cause.
         """
-        limit = asyncio.timeout(timeout)
         try:
-            async with limit:
+            async with asyncio.timeout(timeout):
                 yield
         except asyncio.CancelledError as error:
             if _asked_for():
@@ -68,7 +67,7 @@ class Edge:
             raise
         except Exception as error:
             # Not only the library's own kinds: it raises bare KeyErrors and assertions where a connection vanishes.
-            if limit.expired():
+            if isinstance(error, TimeoutError) and timeout is not None:
                 raise NotConnected(f"{self.broker} did not answer within {timeout:g} s") from error
             raise self.translate(error) from error
 

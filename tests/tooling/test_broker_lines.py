@@ -47,6 +47,32 @@ def test_a_broker_without_tests_is_loud_but_passes_when_brokers_are_not_required
     assert any(said.startswith("memory     NO TEST RAN: none was selected; ") for said in last_lines(result))
 
 
+def test_a_broker_that_cannot_be_had_is_loud_even_where_a_test_did_without_it(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        project,
+        "from brokers import BrokerUnavailable\n"
+        "from tests.broker_fixtures import is_required, started\n"
+        "class Nowhere:\n"
+        "    def __enter__(self): raise BrokerUnavailable('nowhere to be had')\n"
+        "    def __exit__(self, *_): pass\n"
+        "@pytest.fixture\n"
+        "def broker(request):\n"
+        "    from contextlib import ExitStack\n"
+        "    with ExitStack() as running: yield started(Nowhere(), running, required=is_required(request))\n"
+        "@pytest.mark.broker('kafka')\ndef test_with(broker): pass\n"
+        "@pytest.mark.broker('kafka')\ndef test_without(): pass",
+    )
+    result = project.runpytest_subprocess("tests")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["kafka      NOT AVAILABLE: 1 passed, 1 skipped (nowhere to be had)"])
+    monkeypatch.setenv("REQUIRE_BROKERS", "1")
+    required = project.runpytest_subprocess("tests")
+    assert required.ret == pytest.ExitCode.TESTS_FAILED
+    required.stdout.fnmatch_lines(["kafka      1 tests ran: 1 passed, 1 could not be set up"])
+
+
 def test_a_required_broker_without_tests_fails_the_run(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

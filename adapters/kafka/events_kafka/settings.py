@@ -1,17 +1,31 @@
 """How to reach a cluster, and what is to be known of it."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ssl import SSLContext, create_default_context
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from events_core.errors import ConfigurationError
+from events_core.ports import check_namespace, check_seconds, read_query
 
 __all__ = ["Address", "KafkaSettings", "parse"]
 
-_NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_IN_QUERY: Final = (
+    "namespace",
+    "partitions",
+    "retention",
+    "session_timeout",
+    "heartbeat_interval",
+    "drain",
+    "timeout",
+    "accept",
+    "tls",
+    "cafile",
+    "mechanism",
+)
 _SERVER: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/@\s]+)(:\d{1,5})?")
 _FORM: Final = "a Kafka address reads kafka://user:password@host:9092,host2:9092, or only host:9092,host2:9092"
 _WEEK: Final = 7 * 24 * 3600.0
@@ -54,12 +68,19 @@ class KafkaSettings:
     mechanism: str = "SCRAM-SHA-256"
 
     def __post_init__(self) -> None:
-        if self.namespace and not _NAMESPACE.fullmatch(self.namespace):
-            raise ConfigurationError("a namespace is up to 64 of the characters A-Z a-z 0-9 _ . -")
-        if self.partitions < 1 or min(self.retention, self.session_timeout, self.timeout) <= 0 or self.drain < 0:
-            raise ConfigurationError("partitions, retention, session_timeout and timeout are above 0, drain not below")
-        if not 0 < self.heartbeat_interval < self.session_timeout:
-            raise ConfigurationError("heartbeat_interval is above 0 and below session_timeout")
+        check_namespace(self.namespace)
+        check_seconds(
+            retention=self.retention,
+            session_timeout=self.session_timeout,
+            heartbeat_interval=self.heartbeat_interval,
+            timeout=self.timeout,
+        )
+        if self.partitions < 1:
+            raise ConfigurationError(f"partitions is at least 1, not {self.partitions}")
+        if not 0 <= self.drain < math.inf:
+            raise ConfigurationError(f"drain is in seconds, finite and not below 0, not {self.drain}")
+        if self.heartbeat_interval >= self.session_timeout:
+            raise ConfigurationError("heartbeat_interval is below session_timeout")
         if (self.username is None) is not (self.password is None):
             raise ConfigurationError("a username needs a password, and a password a username")
 
@@ -78,36 +99,26 @@ def parse(servers: str, settings: KafkaSettings) -> tuple[Address, KafkaSettings
     Raises:
         ConfigurationError: it is no address of a Kafka cluster. The message does not show it: it may hold a password.
     """
+    if "://" not in servers:
+        return Address(_hosts(servers), _security(settings)), settings
     try:
-        if "://" in servers:
-            url = urlsplit(servers)
-            if url.scheme != "kafka":
-                raise ConfigurationError(_FORM)
-            credentials, _, servers = url.netloc.rpartition("@")
-            settings = _with(settings, dict(parse_qsl(url.query)), credentials)
-        hosts = tuple(_server(each) for each in servers.split(","))
+        url = urlsplit(servers)
     except ValueError:
         raise ConfigurationError(_FORM) from None
-    return Address(hosts, _security(settings)), settings
-
-
-def _with(settings: KafkaSettings, query: Mapping[str, str], credentials: str) -> KafkaSettings:
+    if url.scheme != "kafka":
+        raise ConfigurationError(_FORM)
+    credentials, _, hosts = url.netloc.rpartition("@")
+    settings, unknown = read_query(url.query, settings, _IN_QUERY)
+    if unknown:
+        raise ConfigurationError(f"the query of the Kafka URL says {', '.join(sorted(unknown))}: no such setting")
     if credentials:
         username, _, password = credentials.partition(":")
         settings = replace(settings, username=unquote(username), password=unquote(password))
-    seconds = ("retention", "session_timeout", "heartbeat_interval", "drain", "timeout")
-    changes: dict[str, Any] = {name: float(query[name]) for name in seconds if name in query}
-    accept = frozenset(query["accept"].split(",")) if "accept" in query else settings.accept
-    return replace(
-        settings,
-        **changes,
-        namespace=query.get("namespace", settings.namespace),
-        mechanism=query.get("mechanism", settings.mechanism),
-        cafile=query.get("cafile", settings.cafile),
-        partitions=int(query.get("partitions", settings.partitions)),
-        accept=accept,
-        tls=query.get("tls", str(settings.tls)).lower() in {"1", "true", "yes"},
-    )
+    return Address(_hosts(hosts), _security(settings)), settings
+
+
+def _hosts(servers: str) -> tuple[tuple[str, int], ...]:
+    return tuple(_server(each) for each in servers.split(","))
 
 
 def _server(text: str) -> tuple[str, int]:

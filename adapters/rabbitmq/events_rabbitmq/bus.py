@@ -4,7 +4,7 @@ from typing import Unpack
 
 from events_core import IntegrationEventBus
 from events_core.integration import BusOptions
-from events_rabbitmq.amqp.settings import RabbitMQSettings
+from events_rabbitmq.settings import RabbitMQSettings
 from events_rabbitmq.transport import RabbitMQTransport
 
 __all__ = ["RabbitMQEventBus"]

@@ -9,11 +9,11 @@ from pamqp import commands, frame
 from events_core.errors import EventsError, NotConnected
 from events_core.ports import Delivery, Settled, Settlement, Verdict
 from events_rabbitmq import topology
-from events_rabbitmq.amqp.errors import translated
 from events_rabbitmq.amqp.frames import GET_EMPTY, Lane
 from events_rabbitmq.amqp.inbox import Inbox
 from events_rabbitmq.amqp.link import Link
 from events_rabbitmq.amqp.publisher import Outcome
+from events_rabbitmq.errors import translated
 from events_rabbitmq.feeds import Copies, copy_of, settled
 from events_rabbitmq.topology import Names
 from events_rabbitmq.wire import is_held, read, tag_of

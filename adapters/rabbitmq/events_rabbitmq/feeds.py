@@ -10,11 +10,11 @@ from events_core.errors import ConnectionLost, EventsError
 from events_core.messages import BUS_PREFIX
 from events_core.ports import Delivery, Settled, Settlement, Verdict, Wire
 from events_rabbitmq import topology
-from events_rabbitmq.amqp.errors import translated
 from events_rabbitmq.amqp.frames import CANCEL, Lane
 from events_rabbitmq.amqp.inbox import Arrived, Inbox
 from events_rabbitmq.amqp.link import Link
 from events_rabbitmq.amqp.publisher import Outcome
+from events_rabbitmq.errors import translated
 from events_rabbitmq.topology import Names
 from events_rabbitmq.wire import handed_back, is_held, read, tag_of
 

@@ -15,8 +15,8 @@ from pamqp.common import FieldValue
 
 from events_core.errors import ConfigurationError, TopologyMismatch, UnsafeBroker
 from events_core.ports import Subscription
-from events_rabbitmq.amqp.errors import NotThere, translated
 from events_rabbitmq.amqp.link import Link
+from events_rabbitmq.errors import NotThere, translated
 
 __all__ = [
     "ANY_TYPE",

@@ -19,10 +19,10 @@ from events_core.ports import Alert, AlertKind, Capabilities, Feed, Notify, Sour
 from events_rabbitmq import topology
 from events_rabbitmq.amqp.link import Line, Link
 from events_rabbitmq.amqp.publisher import Outcome, Publisher, Target
-from events_rabbitmq.amqp.settings import RabbitMQSettings, parse
 from events_rabbitmq.broadcast import BroadcastFeed
 from events_rabbitmq.dead_letters import DeadLetterFeed
 from events_rabbitmq.feeds import EventFeed
+from events_rabbitmq.settings import RabbitMQSettings, parse
 from events_rabbitmq.topology import Names
 from events_rabbitmq.wire import encode
 

@@ -1,14 +1,13 @@
 """The feed of a broadcast topic: reads its stream from now on, for nobody's group."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from time import monotonic
 from typing import Final
 
-from events_core.errors import BrokerSetupError, ConnectionLost, EventsError
+from events_core.errors import BrokerSetupError
 from events_core.ports import Alert, AlertKind, Delivery, Notify, Settled, Settlement
 from events_redis.line import Line, Reply
-from events_redis.reader import BLOCK_MS, Ongoing, Reader
+from events_redis.reader import Reader
 from events_redis.wire import read
 
 __all__ = ["BroadcastFeed"]
@@ -26,38 +25,32 @@ class BroadcastFeed:
         self._topic = topic
         self._kept = kept
         self._notify = notify
-        self._reader = Reader(line)
-        self._reading = Ongoing(self._read)
+        self._reader = Reader(line, self._read)
         self._last = _NOTHING_YET
         self._count = 0
-        self._looked = monotonic()
-        self._stopped = False
-        self._lost: str | None = None
+        self._up_to_date = monotonic()
 
     async def open(self) -> None:
         """Note where now is, with `NotConnected`."""
-        seen = await self._look()
-        self._last, self._count = seen.get(b"last-generated-id", _NOTHING_YET), seen.get(b"entries-added", 0)
         await self._reader.open()
+        try:
+            seen = await self._look()
+        except BaseException:
+            self.end("it was not opened")
+            raise
+        self._last, self._count = seen.get(b"last-generated-id", _NOTHING_YET), seen.get(b"entries-added", 0)
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         """Wait for at least one event, or the end."""
-        while not self._stopped:
-            if self._lost is not None:
-                raise ConnectionLost(self._lost)
-            try:
-                deliveries = await self._reading.bring(limit)
-            except EventsError as error:
-                self.end(str(error))
-                raise ConnectionLost(str(error)) from error
-            if deliveries:
+        while not self._reader.stopped:
+            if deliveries := await self._reader.bring(limit):
                 return deliveries
         return ()
 
     async def settle(self, batch: Sequence[Settlement]) -> Sequence[Settled]:
         """Nothing is stored, so nothing is to be done."""
-        if self._lost is not None and not self._stopped:
-            raise ConnectionLost(self._lost)
+        if not self._reader.stopped:
+            self._reader.check()
         return [Settled.DONE] * len(batch)
 
     async def lag(self) -> int | None:
@@ -66,29 +59,28 @@ class BroadcastFeed:
 
     async def stop(self) -> None:
         """Read no more."""
-        self._stopped = True
-        with suppress(EventsError):
-            await self._reading.withdraw(self._reader.interrupt)
-        self.end("the feed was stopped")
+        try:
+            await self._reader.stop()
+        finally:
+            self.end("the feed was stopped")
 
     @property
     def has_ended(self) -> bool:
         """Whether it reads no more."""
-        return self._lost is not None
+        return self._reader.lost is not None
 
     def end(self, reason: str) -> None:
         """Read no more."""
-        if self._lost is None:
-            self._lost = reason
-            self._reading.cancel()
-            self._reader.close()
+        self._reader.end(reason)
 
-    async def _read(self, count: int) -> Sequence[Delivery]:
-        if monotonic() - self._looked > self._kept / 2:
+    async def _read(self, line: Line, count: int, block: int) -> list[Delivery]:
+        if monotonic() - self._up_to_date > self._kept / 2:
             await self._report_gap()
-        self._looked = monotonic()
-        reply = await self._reader.ask("XREAD", "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", self._stream, self._last)
+        began = monotonic()
+        reply = await line.ask("XREAD", "COUNT", count, "BLOCK", block, "STREAMS", self._stream, self._last)
         entries = reply[0][1] if reply else ()
+        if len(entries) < count:
+            self._up_to_date = began
         self._count += len(entries)
         return [self._delivery(entry, fields) for entry, fields in entries]
 
@@ -101,10 +93,11 @@ class BroadcastFeed:
         """Compare what was ever added with what was read and what is still there."""
         seen = await self._look()
         first = seen.get(b"first-entry")
-        if not first or _order(first[0]) <= _order(self._last):
+        if not seen or (first and _order(first[0]) <= _order(self._last)):
             return
-        if (missed := seen[b"entries-added"] - seen[b"length"] - self._count) > 0:
-            self._count += missed
+        missed = seen[b"entries-added"] - seen[b"length"] - self._count
+        self._count += missed
+        if missed > 0:
             self._notify(Alert(AlertKind.GAP, self._topic, f"{missed} events were trimmed before they were read"))
 
     async def _look(self) -> dict[bytes, Reply]:

@@ -1,28 +1,27 @@
 """The feed of dead letters: reads them once, and leaves them there."""
 
 from collections.abc import Sequence
-from typing import cast
-
-import msgspec
+from typing import Final, cast
 
 from events_core.errors import ConnectionLost, NotConnected
-from events_core.ports import Delivery, Settled, Settlement, Verdict
-from events_redis import scripts
-from events_redis.feeds import copy_of
+from events_core.ports import Delivery, Settled, Settlement, Subscription, Verdict
+from events_redis.feeds import Token, write
 from events_redis.keys import Keys
 from events_redis.line import Line
 from events_redis.wire import read
 
 __all__ = ["DeadLetterFeed"]
 
+_KEY: Final = 1 + Keys._fields.index("dead")
+
 
 class DeadLetterFeed:
     """From the oldest to the newest, in pages. Nothing is held, and several may read at a time."""
 
-    def __init__(self, line: Line, keys: Keys, topic: str) -> None:
+    def __init__(self, line: Line, keys: Keys, subscription: Subscription) -> None:
         self._line = line
         self._keys = keys
-        self._topic = topic
+        self._subscription = subscription
         self._next = "-"
         self._stopped = False
 
@@ -39,19 +38,11 @@ class DeadLetterFeed:
     async def settle(self, batch: Sequence[Settlement]) -> Sequence[Settled]:
         """Discard, replay or leave there; a letter that is discarded and one that is replayed are gone in one step."""
         chosen = [each for each in batch if each.verdict is not Verdict.RELEASE]
-        rows: list[tuple[object, int, int]] = []
-        copies: list[str | bytes] = []
-        for each in chosen:
-            copy = copy_of(each)
-            rows.append((each.delivery.token, len(copies) + 3, len(copy)))
-            copies += copy
-        arguments = (self._keys.group, msgspec.msgpack.encode(rows), *copies)
         try:
-            there = await self._line.run(scripts.DISPOSE, self._keys.all, *arguments) if chosen else ()
+            results = await write(self._line, self._keys, self._subscription.consumer, "", chosen)
         except NotConnected as error:
             raise ConnectionLost(str(error)) from error
-        lost = {each.delivery for each, was_there in zip(chosen, there, strict=True) if not was_there}
-        return [Settled.LOST if each.delivery in lost else Settled.DONE for each in batch]
+        return [results.get(each.delivery, Settled.DONE) for each in batch]
 
     async def lag(self) -> int | None:
         """How many there are."""
@@ -64,4 +55,5 @@ class DeadLetterFeed:
     def _delivery(self, entry: str, fields: Sequence[bytes]) -> Delivery:
         self._next = f"({entry}"
         message = read(entry, fields)
-        return Delivery(message.wire, f"{self._topic}/{message.origin}", 1, self._keys.dead, entry)
+        origin = f"{self._subscription.topic.name}/{message.origin}"
+        return Delivery(message.wire, origin, 1, self._keys.dead, Token(_KEY, entry))

@@ -17,21 +17,20 @@ from events_redis import scripts
 from events_redis.errors import translated
 from events_redis.keys import Keys
 from events_redis.line import Line, Reply
-from events_redis.reader import BLOCK_MS, Ongoing, Reader
+from events_redis.reader import Reader
 from events_redis.wire import encode, read
 
-__all__ = ["EventFeed", "copy_of"]
+__all__ = ["EventFeed", "Token", "write"]
 
 _TICK: Final = 1.0
 """Seconds after which a feed looks for dead members, and for retries that nobody else moved."""
-_MOST: Final = 1_000
-"""Settlements in a script: Lua passes on at most some thousand arguments."""
+_ANSWERS: Final = (Settled.LOST, Settled.DONE, Settled.AGAIN)
 
 
 class Token(NamedTuple):
-    """Where an entry is: in the first stream of a subscription's keys or the second."""
+    """Where an entry is: in which of a subscription's keys, counted from one."""
 
-    stream: int
+    key: int
     id: str
 
 
@@ -43,46 +42,48 @@ class EventFeed:
     ) -> None:
         self.keys: Final = keys
         self.member: Final = token_hex(8)
+        self.has_left: bool = False
         self._line = line
         self._subscription = subscription
         self._lease = lease
+        self._tick = min(_TICK, lease / 3)
         self._report = ended
-        self._reader = Reader(line, lease)
-        self._reading = Ongoing(self._read)
+        self._reader = Reader(line, self._read, self._on_end)
         self._order = (keys.retry, keys.topic)
         self._crowded = False
+        self._withdrawn = False
         self._held: set[Delivery] = set()
-        self._settling = 0
         self._renewed = 0.0
         self._bell = asyncio.Event()
         self._room = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._codec = JsonCodec()
-        self._stopped = False
-        self._lost: str | None = None
-        self.has_left: bool = False
 
-    async def open(self, start: str, gone: Sequence[str]) -> bool:
+    async def open(self) -> None:
+        """Connect, with `NotConnected` or `AccessRefused`."""
+        await self._reader.open()
+
+    async def join(self, start: str, gone: Sequence[str]) -> bool:
         """Join the group, and take over from the members that are gone; whether it had been deleted.
 
         Raises:
             EventsError: `NotConnected`, or what Redis says.
         """
-        await self._reader.open()
         self._renewed = monotonic()
-        types = sorted(self._subscription.types)
-        identity: tuple[str | int, ...] = (self.keys.group, self.member, self._milliseconds)
-        made_anew = await self._line.run(scripts.JOIN, self.keys.all, *identity, start, *types)
+        made_anew = await self._run(scripts.JOIN, start, *sorted(self._subscription.types))
         self._keeper = asyncio.create_task(self._keep(await self._tend(*gone)))
         return bool(made_anew)
 
     async def receive(self, limit: int) -> Sequence[Delivery]:
         """Wait for at least one event, or the end."""
-        while not self._stopped:
+        while not self._reader.stopped:
             self._check()
             self._room.clear()
             if room := min(limit, self._subscription.window - len(self._held)):
-                if deliveries := await self._bring(room):
+                deliveries = await self._reader.bring(room)
+                self._check()
+                self._held.update(deliveries)
+                if deliveries:
                     return deliveries
             else:
                 await self._room.wait()
@@ -92,100 +93,84 @@ class EventFeed:
         """Settle in one step what is still held."""
         self._check()
         ours = [each for each in batch if each.delivery in self._held]
-        self._held.difference_update(each.delivery for each in ours)
-        self._settling += 1
         try:
             results = await self._write(ours)
         except (NotConnected, ConnectionLost) as error:
             self.end(str(error))
             raise ConnectionLost(str(error)) from error
         except EventsError:
-            self._held.update(each.delivery for each in ours)
-            results = dict.fromkeys((each.delivery for each in ours), Settled.AGAIN)
-        finally:
-            self._settling -= 1
-            self._room.set()
+            results = {each.delivery: Settled.AGAIN for each in ours}
+        except BaseException:
+            self.end("a settlement was cancelled")
+            raise
+        self._held.difference_update(each for each, result in results.items() if result is not Settled.AGAIN)
+        self._room.set()
         await self._finish()
         return [results.get(each.delivery, Settled.LOST) for each in batch]
 
     async def lag(self) -> int | None:
-        """What is in the streams and was not handed out."""
-        return int(await self._line.run(scripts.LAG, self.keys.all, self.keys.group))
+        """What is in the streams, was not handed out and is wanted, as far as a look at the next ones tells."""
+        return int(await self._line.run(scripts.LAG, self.keys, self._subscription.consumer))
 
     async def stop(self) -> None:
         """Read no more, and give back what was not handed out."""
-        if self._stopped or self._lost is not None:
+        if self._reader.stopped or self._reader.lost is not None:
             return
-        self._stopped = True
         self._room.set()
         try:
-            deliveries = await self._reading.withdraw(self._reader.interrupt)
+            deliveries = await self._reader.stop()
             await self._write([Settlement(each, Verdict.RELEASE) for each in deliveries])
+            self._withdrawn = True
+            await self._finish()
         except EventsError as error:
             self.end(str(error))
-        else:
-            await self._finish()
+        except BaseException:
+            self.end("stopping was cancelled")
+            raise
 
     def end(self, reason: str) -> None:
         """Nothing is held any more: others take it over."""
-        if self._lost is None:
-            self._lost = reason
-            self._held.clear()
-            self._reading.cancel()
-            self._reader.close()
-            self._room.set()
-            if self._keeper is not None:
-                self._keeper.cancel()
-            self._report(self)
+        self._reader.end(reason)
 
     async def leave(self) -> None:
         """End the lease, and hand back what is pending. Raises what Redis says."""
-        await self._line.run(scripts.TEND, self.keys.all, self.keys.group, self.member, 0)
+        await self._line.run(scripts.TEND, self.keys, self._subscription.consumer, self.member, 0)
 
-    @property
-    def _milliseconds(self) -> int:
-        return math.ceil(self._lease * 1000)
+    def _on_end(self) -> None:
+        self._held.clear()
+        self._room.set()
+        if self._keeper is not None:
+            self._keeper.cancel()
+        self._report(self)
 
     def _check(self) -> None:
-        if self._lost is None and monotonic() - self._renewed > self._lease:
+        if monotonic() - self._renewed > self._lease:
             self.end(f"no sign of life for {self._lease:g} s: the lease was lost")
-        if self._lost is not None:
-            raise ConnectionLost(self._lost)
+        self._reader.check()
 
-    async def _bring(self, room: int) -> Sequence[Delivery]:
-        try:
-            deliveries = await self._reading.bring(room)
-        except EventsError as error:
-            self.end(str(error))
-            raise ConnectionLost(str(error)) from error
-        self._check()
-        self._held.update(deliveries)
-        return deliveries
-
-    async def _read(self, count: int) -> Sequence[Delivery]:
+    async def _read(self, line: Line, count: int, block: int) -> list[Delivery]:
         """Both streams at once; where both are full, one after the other, as `count` is meant for each."""
         streams = self._order[:1] if self._crowded else self._order
-        options = ("COUNT", count) if self._crowded else ("COUNT", count, "BLOCK", BLOCK_MS)
+        waiting = () if self._crowded else ("BLOCK", block)
+        member = (self._subscription.consumer, self.member)
         targets = (*streams, *(">" for _ in streams))
-        reply = await self._reader.ask(
-            "XREADGROUP", "GROUP", self.keys.group, self.member, *options, "STREAMS", *targets
-        )
-        self._crowded = bool(reply) and len(reply) == len(streams) if self._crowded else len(reply or ()) > 1
+        reply = await line.ask("XREADGROUP", "GROUP", *member, "COUNT", count, *waiting, "STREAMS", *targets)
+        self._crowded = len(reply or ()) == len(streams)
         self._order = self._order[::-1] if self._crowded else (self.keys.retry, self.keys.topic)
         deliveries = await self._wanted([each for stream in reply or () for each in self._deliveries(*stream)])
-        if len(deliveries) > count:
-            await self._write([Settlement(each, Verdict.RELEASE) for each in deliveries[count:]])
+        await self._write([Settlement(each, Verdict.RELEASE) for each in deliveries[count:]])
         return deliveries[:count]
 
     def _deliveries(self, stream: bytes, entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> list[Delivery]:
         topic, lane = self._subscription.topic.name, self.keys.topic
-        number = 1 if stream == self.keys.topic.encode() else 2
+        key = 1 + self.keys.index(stream.decode())
         found: list[Delivery] = []
         for entry, fields in entries:
             id_ = entry.decode()
             message = read(id_, fields)
-            token = Token(number, id_)
-            found.append(Delivery(message.wire, f"{topic}/{message.origin}", message.returns + 1, lane, token))
+            found.append(
+                Delivery(message.wire, f"{topic}/{message.origin}", message.returns + 1, lane, Token(key, id_))
+            )
         return found
 
     async def _wanted(self, deliveries: list[Delivery]) -> list[Delivery]:
@@ -209,32 +194,19 @@ class EventFeed:
         return None
 
     async def _write(self, batch: Sequence[Settlement]) -> Mapping[Delivery, Settled]:
-        results: dict[Delivery, Settled] = {}
-        for start in range(0, len(batch), _MOST):
-            part = batch[start : start + _MOST]
-            rows: list[tuple[str | int, ...]] = []
-            copies: list[str | bytes] = []
-            for each in part:
-                stream, id_ = cast("Token", each.delivery.token)
-                copy = copy_of(each)
-                delay = math.ceil(each.delay * 1_000_000)
-                rows.append((stream, id_, each.verdict.value, delay, len(copies) + 4, len(copy)))
-                copies += copy
-            arguments = (self.keys.group, self.member, msgspec.msgpack.encode(rows), *copies)
-            held = await self._line.run(scripts.SETTLE, self.keys.all, *arguments)
-            for settlement, was_held in zip(part, held, strict=True):
-                results[settlement.delivery] = Settled.DONE if was_held else Settled.LOST
-        delays = [each.delay for each in batch if each.verdict is Verdict.RETRY]
-        if delays and 0 < min(delays) < _TICK:
-            asyncio.get_running_loop().call_later(min(delays), self._bell.set)
+        results = await write(self._line, self.keys, self._subscription.consumer, self.member, batch)
+        if any(each.delay for each in batch):
+            self._bell.set()
         return results
 
     async def _finish(self) -> None:
-        if self._stopped and not self._held and not self._settling and self._lost is None:
-            with suppress(EventsError):
-                await self.leave()
-                self.has_left = True
-            self.end("the feed was stopped")
+        if self._withdrawn and not self._held and self._reader.lost is None:
+            try:
+                with suppress(EventsError):
+                    await self.leave()
+                    self.has_left = True
+            finally:
+                self.end("the feed was stopped")
 
     async def _keep(self, pause: float) -> None:
         """Renew the lease and look around, as often as needed."""
@@ -253,23 +225,39 @@ class EventFeed:
             except EventsError as error:
                 self.end(str(error))
 
-    @property
-    def _tick(self) -> float:
-        return min(_TICK, self._lease / 3)
-
     async def _tend(self, *gone: str) -> float:
         """Seconds until there is something to do."""
         began = monotonic()
-        identity: tuple[str | int, ...] = (self.keys.group, self.member, self._milliseconds)
-        reply: Reply = await self._line.run(scripts.TEND, self.keys.all, *identity, *gone)
+        reply = await self._run(scripts.TEND, *gone)
         if not reply:
             raise ConnectionLost("the lease ran out: others take over what was held")
         self._renewed = began
         due = cast("int", reply[0]) / 1_000_000
         return self._tick if due < 0 else min(self._tick, due)
 
+    async def _run(self, script: scripts.Script, *arguments: str) -> Reply:
+        lease = math.ceil(self._lease * 1000)
+        return await self._line.run(script, self.keys, self._subscription.consumer, self.member, lease, *arguments)
 
-def copy_of(settlement: Settlement) -> Sequence[str | bytes]:
+
+async def write(
+    line: Line, keys: Keys, group: str, member: str, batch: Sequence[Settlement]
+) -> Mapping[Delivery, Settled]:
+    """Settle what is held by this member, or is a dead letter. Raises what Redis says."""
+    if not batch:
+        return {}
+    rows: list[tuple[int | str, ...]] = []
+    copies: list[str | bytes] = []
+    for each in batch:
+        copy = _copy_of(each)
+        delay = math.ceil(each.delay * 1_000_000)
+        rows.append((*cast("Token", each.delivery.token), each.verdict.value, delay, len(copies) + 4, len(copy)))
+        copies += copy
+    answers: list[int] = await line.run(scripts.SETTLE, keys, group, member, msgspec.msgpack.encode(rows), *copies)
+    return {each.delivery: _ANSWERS[answer] for each, answer in zip(batch, answers, strict=True)}
+
+
+def _copy_of(settlement: Settlement) -> Sequence[str | bytes]:
     """The fields of the entry that a retry or dead letter becomes; else none."""
     if settlement.verdict not in {Verdict.RETRY, Verdict.DEAD_LETTER}:
         return ()

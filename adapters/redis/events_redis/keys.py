@@ -13,11 +13,23 @@ The braces put everything of a topic into one slot. A namespace stands before al
 consumer, in both streams; its members are feeds, one incarnation each.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from events_core.ports import Subscription
 
-__all__ = ["Keys", "stream_of"]
+__all__ = ["Keys", "keys_of", "stream_of"]
+
+
+class Keys(NamedTuple):
+    """The keys of a subscription, in the order in which scripts take them."""
+
+    topic: str
+    retry: str
+    wait: str
+    dead: str
+    types: str
+    lease: str
+    """What the names of leases begin with."""
 
 
 def stream_of(topic: str, namespace: str) -> str:
@@ -25,35 +37,7 @@ def stream_of(topic: str, namespace: str) -> str:
     return f"{namespace}.{{{topic}}}" if namespace else f"{{{topic}}}"
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The keys of one subscription."""
-
-    topic: str
-    group: str
-
-    @classmethod
-    def of(cls, subscription: Subscription, namespace: str) -> "Keys":
-        """Those of a subscription, in a namespace."""
-        return cls(stream_of(subscription.topic.name, namespace), subscription.consumer)
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """In the order in which scripts take them; the last is what the names of leases begin with."""
-        suffixes = ("retry", "wait", "dead", "types", "lease.")
-        return (self.topic, *(f"{self.topic}.{self.group}.{suffix}" for suffix in suffixes))
-
-    @property
-    def retry(self) -> str:
-        """What only this subscription gets."""
-        return f"{self.topic}.{self.group}.retry"
-
-    @property
-    def dead(self) -> str:
-        """Its dead letters."""
-        return f"{self.topic}.{self.group}.dead"
-
-    @property
-    def types(self) -> str:
-        """What it wants."""
-        return f"{self.topic}.{self.group}.types"
+def keys_of(subscription: Subscription, namespace: str) -> Keys:
+    """Those of a subscription, in a namespace."""
+    stream = stream_of(subscription.topic.name, namespace)
+    return Keys(stream, *(f"{stream}.{subscription.consumer}.{name}" for name in (*Keys._fields[1:-1], "lease.")))

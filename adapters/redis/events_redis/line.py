@@ -20,15 +20,16 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from events_core.errors import ConfigurationError, EventsError, NotConnected, OutcomeUnknown
+from events_core.errors import ConfigurationError, EventsError, NotConnected, OutcomeUnknown, SendRejected
 from events_redis.errors import translate, translated
 from events_redis.scripts import Script
 
-__all__ = ["Dial", "Line", "Reply", "hear", "pack"]
+__all__ = ["Dial", "Line", "Reply", "pack"]
 
 _GOODBYE: Final = 1.0
 """Seconds that the other side has to take note of the end of a connection."""
 _QUOTED: Final = re.compile(r"'(\w+)'")
+_CLOSED: Final = "the Redis transport was closed"
 
 Reply = Any
 """Bytes, a number, None, a list of these; or, in answers to `call`, the error that Redis replied."""
@@ -87,7 +88,7 @@ async def _hang_up(connection: AbstractConnection) -> None:
             await connection.disconnect()
 
 
-async def hear(connection: AbstractConnection) -> Reply:
+async def _hear(connection: AbstractConnection) -> Reply:
     """The next reply. What Redis refuses is an answer; only a broken connection is raised."""
     try:
         return cast("Reply", await connection.read_response(disable_decoding=True, disconnect_on_error=False))
@@ -107,10 +108,21 @@ class _Call:
 
 
 class Line:
-    """Any number of calls on one connection, dialled when it is needed. Its end is noticed while nobody calls."""
+    """Any number of calls on one connection, dialled when it is needed. Its end is noticed while nobody calls.
 
-    def __init__(self, dial: Dial) -> None:
+    `overhear` takes what is no reply, and says so; `lost` is told why a connection broke.
+    """
+
+    def __init__(
+        self,
+        dial: Dial,
+        *,
+        overhear: Callable[[Reply], bool] = lambda _: False,
+        lost: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.dial: Dial = dial
+        self._overhear = overhear
+        self._lost = lost
         self._connection: AbstractConnection | None = None
         self._waiting: list[_Call] = []
         self._unanswered: deque[_Call] = deque()
@@ -119,16 +131,20 @@ class Line:
         self._closed = True
 
     async def open(self) -> None:
-        """Connect, with `NotConnected` or `AccessRefused`."""
-        await self._connected()
+        """Connect. Errors as in `ask`."""
         self._closed = False
+        try:
+            await self.ask("PING")
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Disconnect; what is on its way has an unknown outcome."""
         self._closed = True
         if self._writing is not None:
             self._writing.cancel()
-        self._break("the Redis transport was closed")
+        self._break(_CLOSED)
 
     async def call(self, commands: Sequence[bytes]) -> list[Reply]:
         """The replies to these commands, errors included.
@@ -139,6 +155,8 @@ class Line:
         """
         if self._closed:
             raise NotConnected("the Redis transport is not open")
+        if not commands:
+            return []
         call = _Call(commands, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         if self._writing is None or self._writing.done():
@@ -173,6 +191,14 @@ class Line:
                 raise
         return await self.ask("EVAL", script.text, len(keys), *keys, *arguments)
 
+    async def send(self, commands: Sequence[bytes]) -> list[EventsError | None]:
+        """Send an event with each command; what became of it, as `publish` of a transport says."""
+        try:
+            replies = await self.call(commands)
+        except EventsError as error:
+            replies = [error] * len(commands)
+        return [_outcome(reply) for reply in replies]
+
     async def _write(self) -> None:
         while self._waiting:
             try:
@@ -195,24 +221,26 @@ class Line:
         try:
             async with translated(None):
                 while True:
-                    reply = await hear(connection)
-                    call = self._unanswered[0]
-                    call.replies.append(reply)
-                    if len(call.replies) == len(call.commands):
-                        self._unanswered.popleft()
-                        if not call.answer.done():
-                            call.answer.set_result(call.replies)
-                    if isinstance(reply, ReadOnlyError):
-                        # After a fail-over the name leads elsewhere.
-                        raise translate(reply)
+                    reply = await _hear(connection)
+                    if not self._overhear(reply):
+                        self._answer(reply)
         except EventsError as error:
             self._break(str(error))
+
+    def _answer(self, reply: Reply) -> None:
+        call = self._unanswered[0]
+        call.replies.append(reply)
+        if len(call.replies) == len(call.commands):
+            self._unanswered.popleft()
+            if not call.answer.done():
+                call.answer.set_result(call.replies)
+        if isinstance(reply, ReadOnlyError):
+            # After a fail-over the name leads elsewhere.
+            raise translate(reply)
 
     def _break(self, reason: str, failure: EventsError | None = None) -> None:
         """Hang up. What was written has an unknown outcome, what was not fails."""
         connection, self._connection = self._connection, None
-        if connection is not None:
-            self.dial.hang_up(connection)
         if self._listening is not None:
             self._listening.cancel()
         for call in self._unanswered:
@@ -222,3 +250,16 @@ class Line:
             for call in self._waiting:
                 call.fail(failure or NotConnected(reason))
             self._waiting.clear()
+        if connection is not None:
+            self.dial.hang_up(connection)
+            self._lost(reason)
+
+
+def _outcome(reply: Reply) -> EventsError | None:
+    if not isinstance(reply, Exception):
+        return None
+    error = reply if isinstance(reply, EventsError) else translate(reply)
+    kind = type(error) if isinstance(error, NotConnected | OutcomeUnknown) else SendRejected
+    result = kind(str(error))
+    result.__cause__ = reply
+    return result

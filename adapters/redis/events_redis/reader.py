@@ -1,104 +1,93 @@
 """Reads that block, on a connection of their own."""
 
 import asyncio
-import math
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
-
-from redis.asyncio.connection import AbstractConnection
+from typing import Final
 
 from events_core.errors import ConnectionLost, EventsError
 from events_core.ports import Delivery
-from events_redis.errors import translate, translated
-from events_redis.line import Line, Reply, hear, pack
+from events_redis.errors import translated
+from events_redis.line import Line
 
-__all__ = ["BLOCK_MS", "Ongoing", "Reader"]
+__all__ = ["Reader"]
 
-BLOCK_MS: Final = 500
-"""For so long a read waits: where it cannot be interrupted, a reader that is told to stop is done within these."""
+_LONGEST: Final = 500
+"""Milliseconds that a read waits: where it cannot be interrupted, a reader that is told to stop is done within these."""
+
+Read = Callable[[Line, int, int], Awaitable[list[Delivery]]]
+"""Reads so many, waiting for so many milliseconds, over this line."""
 
 
 class Reader:
-    """A connection with one read at a time, that is answered within `patience` seconds, or the usual timeout."""
+    """One read at a time, which goes on when whoever asked for it is cancelled: the next one gets what it brings."""
 
-    def __init__(self, line: Line, patience: float = math.inf) -> None:
+    def __init__(self, line: Line, read: Read, ended: Callable[[], None] = lambda: None) -> None:
         self._line = line
-        self._patience = min(line.dial.timeout, patience) + BLOCK_MS / 1000
-        self._connection: AbstractConnection | None = None
+        self._own = Line(line.dial)
+        self._block = min(_LONGEST, round(line.dial.timeout * 500))
+        self._read = read
+        self._ended = ended
         self._id = 0
+        self._task: asyncio.Task[None] | None = None
+        self._ready: list[Delivery] = []
+        self.stopped: bool = False
+        self.lost: str | None = None
 
     async def open(self) -> None:
-        """Connect, with `NotConnected` or `AccessRefused`."""
-        self._connection = await self._line.dial()
-        with suppress(ConnectionLost):
-            self._id = int(await self.ask("CLIENT", "ID"))
-
-    async def ask(self, *arguments: str | bytes | int) -> Reply:
-        """The reply to a command. Raises `ConnectionLost`, also for what Redis refuses."""
-        if self._connection is None:
-            raise ConnectionLost("the connection to Redis was closed")
+        """Connect. Errors as in `Line.ask`."""
         try:
-            async with translated(self._patience):
-                await self._connection.send_packed_command(pack(*arguments), check_health=False)
-                reply = await hear(self._connection)
-        except EventsError as error:
-            raise ConnectionLost(str(error)) from error
-        if isinstance(reply, Exception):
-            raise ConnectionLost(str(translate(reply))) from reply
-        return reply
-
-    async def interrupt(self) -> None:
-        """End a read that waits, where Redis permits it."""
-        with suppress(EventsError):
-            await self._line.ask("CLIENT", "UNBLOCK", self._id)
-
-    def close(self) -> None:
-        """Disconnect."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._line.dial.hang_up(connection)
-
-
-class Ongoing:
-    """A read that goes on when whoever asked for it is cancelled: the next one gets what it brings."""
-
-    def __init__(self, read: Callable[[int], Coroutine[Any, Any, Sequence[Delivery]]]) -> None:
-        self._read = read
-        self._task: asyncio.Task[Sequence[Delivery]] | None = None
+            await self._own.open()
+            self._id = int(await self._own.ask("CLIENT", "ID"))
+        except BaseException:
+            self.end("it was not opened")
+            raise
 
     async def bring(self, limit: int) -> Sequence[Delivery]:
-        """What was read; empty where somebody else took it, or there was nothing."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._read(limit))
-            self._task.add_done_callback(_note)
-        task = self._task
-        await asyncio.wait([task])
-        return self._take(task)
+        """Up to `limit`; none where there was nothing to read, or nothing is any more. Raises `ConnectionLost`."""
+        self.check()
+        if not self._ready:
+            await self._finish_reading(limit)
+        if not self.stopped:
+            self.check()
+        taken, self._ready = self._ready[:limit], self._ready[limit:]
+        return taken
 
-    async def withdraw(self, interrupt: Callable[[], Coroutine[Any, Any, None]]) -> Sequence[Delivery]:
-        """The last that is read, without waiting for anything new."""
-        task = self._task
-        if task is None:
-            return ()
-        if not task.done():
-            await interrupt()
-            await asyncio.wait([task])
-        return self._take(task)
-
-    def cancel(self) -> None:
-        """Read no more."""
+    async def stop(self) -> Sequence[Delivery]:
+        """Read no more; what was read and nobody took, without waiting for anything new."""
+        self.stopped = True
+        if self._task is not None and not self._task.done():
+            with suppress(EventsError):
+                await self._line.ask("CLIENT", "UNBLOCK", self._id)
         if self._task is not None:
-            self._task.cancel()
+            await self._finish_reading(0)
+        taken, self._ready = self._ready, []
+        return taken
 
-    def _take(self, task: asyncio.Task[Sequence[Delivery]]) -> Sequence[Delivery]:
-        if task is not self._task or task.cancelled():
-            return ()
-        self._task = None
-        return task.result()
+    def check(self) -> None:
+        """Raise `ConnectionLost` once it ended."""
+        if self.lost is not None:
+            raise ConnectionLost(self.lost)
 
+    def end(self, reason: str) -> None:
+        """Read no more."""
+        if self.lost is None:
+            self.lost = reason
+            self._ready.clear()
+            if self._task is not None:
+                self._task.cancel()
+            self._own.close()
+            self._ended()
 
-def _note(task: asyncio.Task[Sequence[Delivery]]) -> None:
-    """Its error is known, even where nobody takes what it brings."""
-    if not task.cancelled():
-        task.exception()
+    async def _finish_reading(self, limit: int) -> None:
+        task = self._task = self._task or asyncio.create_task(self._try(limit))
+        await asyncio.wait([task])
+        if task is self._task:
+            self._task = None
+
+    async def _try(self, limit: int) -> None:
+        try:
+            async with translated(None):
+                self._ready += await self._read(self._own, limit, self._block)
+        except EventsError as error:
+            self.end(str(error))

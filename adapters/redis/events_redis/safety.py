@@ -24,7 +24,6 @@ async def check(line: Line, accepted: frozenset[str]) -> None:
         BrokerSetupError: `UnsafeBroker` names the settings to change; others say what else is wrong.
         NotConnected: it does not answer.
     """
-    await line.ask("PING")
     await _check_version(line)
     found = await _settings(line)
     unsafe = [name for name, value in _SAFE.items() if name not in accepted and found[name] != value]

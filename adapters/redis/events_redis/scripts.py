@@ -3,7 +3,7 @@
 from hashlib import sha1
 from typing import Final, NamedTuple
 
-__all__ = ["DISPOSE", "JOIN", "LAG", "REMOVE", "SETTLE", "TEND", "TRIM", "Script"]
+__all__ = ["JOIN", "LAG", "REMOVE", "SETTLE", "TEND", "TRIM", "Script"]
 
 
 class Script(NamedTuple):
@@ -22,14 +22,9 @@ local function now()
   return time[1] * 1000000 + time[2]
 end
 
--- The fields of a copy are arguments: so many, from the first on.
-local function add(stream, first, number)
-  redis.call('XADD', stream, '*', unpack(ARGV, first, first + number - 1))
-end
-
 local function let_go(stream, id)
-  redis.call('XACK', stream, group, id)
-  if stream == retry then redis.call('XDEL', retry, id) end
+  if stream ~= dead then redis.call('XACK', stream, group, id) end
+  if stream ~= topic then redis.call('XDEL', stream, id) end
 end
 
 -- Add it to what only this subscription gets, which wakes whoever waits for it.
@@ -50,18 +45,30 @@ local function hand_back(stream, id, starts)
   let_go(stream, id)
 end
 
-local function group_of(stream)
-  if redis.call('EXISTS', stream) == 0 then return nil end
+local function groups_of(stream)
+  local found = {}
+  if redis.call('EXISTS', stream) == 0 then return found end
   for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    local found = {}
-    for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
-    if found.name == group then return found end
+    local each = {}
+    for i = 1, #flat, 2 do each[flat[i]] = flat[i + 1] end
+    found[each.name] = each
   end
+  return found
 end
 
--- Redis does not know the lag behind a deleted entry: then some are counted.
-local function unread(found)
-  return found.lag or #redis.call('XRANGE', topic, '(' .. found['last-delivered-id'], '+', 'COUNT', 100)
+-- The next events of the topic: how many there are, how many of them are wanted, and the last one's id.
+local function look_ahead(found, most)
+  local wanted, last = 0, found['last-delivered-id']
+  local entries = redis.call('XRANGE', topic, '(' .. last, '+', 'COUNT', most)
+  for _, entry in ipairs(entries) do
+    local type_
+    for i = 1, #entry[2], 2 do
+      if entry[2][i] == 'ce_type' then type_ = entry[2][i + 1] end
+    end
+    if not type_ or redis.call('SISMEMBER', types, type_) == 1 then wanted = wanted + 1 end
+    last = entry[1]
+  end
+  return #entries, wanted, last
 end
 """
 
@@ -83,7 +90,7 @@ end
 local existed = ARGV[4] == 'known' or redis.call('EXISTS', types, retry) > 0
 
 local function make(stream, start)
-  return not group_of(stream) and redis.call('XGROUP', 'CREATE', stream, group, start, 'MKSTREAM')
+  return not groups_of(stream)[group] and redis.call('XGROUP', 'CREATE', stream, group, start, 'MKSTREAM')
 end
 
 local made = make(topic, (existed or ARGV[4] == 'earliest') and '0' or '$')
@@ -123,60 +130,62 @@ return {first[2] and math.max(0, first[2] - time) or -1}
 """)
 
 # ARGV: group, member, msgpack of [number of the stream, id, verdict, delay in us, copy from, its length]..., fields of copies.
-# Returns 1 where it was held.
+# Returns 1 where it was held, 2 where its copy was refused: it still is. What is in `dead` is held by whoever reads it.
 SETTLE: Final = _script("""
-local results, accepted = {}, {{}, {}}
+local function is_held(stream, id)
+  if stream == dead then return redis.call('XRANGE', dead, id, id)[1] end
+  local found = redis.call('XPENDING', stream, group, id, id, 1)[1]
+  return found and found[2] == ARGV[2]
+end
+
+local function copy(verdict, delay, place, fields)
+  if verdict == 'dead_letter' then return redis.pcall('XADD', dead, '*', unpack(fields)) end
+  if delay == 0 then return redis.pcall('XADD', retry, '*', unpack(fields)) end
+  -- The place of the original keeps two copies of equal events apart.
+  return redis.pcall('ZADD', wait, now() + delay, cmsgpack.pack({place, unpack(fields)}))
+end
+
+local results = {}
 for i, each in ipairs(cmsgpack.unpack(ARGV[3])) do
   local number, id, verdict, delay, first, length = unpack(each)
   local stream = KEYS[number]
-  local held = redis.call('XPENDING', stream, group, id, id, 1)[1]
-  results[i] = held and held[2] == ARGV[2] and 1 or 0
+  results[i] = is_held(stream, id) and 1 or 0
   if results[i] == 1 then
-    if verdict == 'accept' then table.insert(accepted[number], id)
-    elseif verdict == 'release' then hand_back(stream, id, 0)
+    if verdict == 'release' then hand_back(stream, id, 0)
     else
-      if verdict == 'dead_letter' then add(dead, first, length)
-      elseif delay > 0 then
-        -- The place of the original keeps two copies of equal events apart.
-        local parcel = cmsgpack.pack({stream .. id, unpack(ARGV, first, first + length - 1)})
-        redis.call('ZADD', wait, now() + delay, parcel)
-      else add(retry, first, length) end
-      let_go(stream, id)
+      local copied = verdict == 'accept' or copy(verdict, delay, stream .. id, {unpack(ARGV, first, first + length - 1)})
+      if type(copied) == 'table' and copied.err then results[i] = 2 else let_go(stream, id) end
     end
   end
 end
-for number, ids in ipairs(accepted) do
-  if #ids > 0 then
-    redis.call('XACK', KEYS[number], group, unpack(ids))
-    if number == 2 then redis.call('XDEL', retry, unpack(ids)) end
-  end
-end
 return results
 """)
 
-# ARGV: group, msgpack of [id, copy to replay from, its length or 0]..., fields of copies. Returns 1 where it was there.
-DISPOSE: Final = _script("""
-local results = {}
-for i, each in ipairs(cmsgpack.unpack(ARGV[2])) do
-  results[i] = redis.call('XDEL', dead, each[1])
-  if results[i] == 1 and each[3] > 0 then add(retry, each[2], each[3]) end
-end
-return results
-""")
-
+# ARGV: group. Of the next hundred, those of other types do not count; behind them all do: it is asked for often.
 LAG: Final = _script("""
-local found = group_of(topic)
-local handed_out = redis.call('EXISTS', retry) == 1 and redis.call('XPENDING', retry, group)[1] or 0
-return (found and unread(found) or 0) + redis.call('XLEN', retry) - handed_out
+local found, waiting = groups_of(topic)[group], redis.call('XLEN', retry)
+if waiting > 0 then waiting = waiting - redis.call('XPENDING', retry, group)[1] end
+if not found then return waiting end
+local seen, wanted = look_ahead(found, 100)
+-- Redis does not know the lag behind a deleted entry.
+return waiting + math.max(0, (found.lag or seen) - seen) + wanted
 """)
 
-# ARGV: group, 'force' or ''. Returns the backlog that forbids it.
+# ARGV: group, 'force' or ''. Returns the backlog that forbids it, -1 for not done yet: passed over what it does not want.
 REMOVE: Final = _script("""
-local found = group_of(topic)
+local found = groups_of(topic)[group]
 if ARGV[2] ~= 'force' then
   local backlog = redis.call('XLEN', retry) + redis.call('ZCARD', wait) + redis.call('XLEN', dead)
-  if found then backlog = backlog + found.pending + unread(found) end
+  local seen, wanted, last = 0, 0, nil
+  if found then
+    seen, wanted, last = look_ahead(found, 1000)
+    backlog = backlog + found.pending + wanted
+  end
   if backlog > 0 then return backlog end
+  if seen > 0 then
+    redis.call('XGROUP', 'SETID', topic, group, last)
+    return -1
+  end
 end
 if found then redis.call('XGROUP', 'DESTROY', topic, group) end
 redis.call('DEL', retry, wait, dead, types)
@@ -185,16 +194,19 @@ return 0
 
 # ARGV: '', ms for which everything is kept, ms for which a topic without subscriptions keeps its events.
 TRIM: Final = _script("""
-if redis.call('EXISTS', topic) == 0 then return 0 end
-local time, groups = math.floor(now() / 1000), redis.call('XINFO', 'GROUPS', topic)
-local ms, seq = time - tonumber(#groups > 0 and ARGV[2] or ARGV[3]), 0
-for _, flat in ipairs(groups) do
-  local found = {}
-  for i = 1, #flat, 2 do found[flat[i]] = flat[i + 1] end
-  local oldest = found.pending > 0 and redis.call('XPENDING', topic, found.name)[2] or found['last-delivered-id']
-  local its_ms, its_seq = oldest:match('(%d+)-(%d+)')
-  its_ms, its_seq = tonumber(its_ms), tonumber(its_seq) + (found.pending > 0 and 0 or 1)
+local groups = groups_of(topic)
+local ms, seq = math.floor(now() / 1000) - tonumber(next(groups) and ARGV[2] or ARGV[3]), 0
+
+-- What comes from there on is kept.
+local function keep(id, behind)
+  local its_ms, its_seq = id:match('(%d+)-(%d+)')
+  its_ms, its_seq = tonumber(its_ms), tonumber(its_seq) + behind
   if its_ms < ms or (its_ms == ms and its_seq < seq) then ms, seq = its_ms, its_seq end
+end
+
+for name, each in pairs(groups) do
+  keep(each['last-delivered-id'], 1)
+  if each.pending > 0 then keep(redis.call('XPENDING', topic, name)[2], 0) end
 end
 return redis.call('XTRIM', topic, 'MINID', string.format('%.0f-%.0f', math.max(ms, 0), seq))
 """)

@@ -1,18 +1,17 @@
 """How to reach a Redis, and what is to be known of it."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from events_core.errors import ConfigurationError
+from events_core.ports import check_namespace, check_seconds, read_query
 
 __all__ = ["RedisSettings", "parse"]
 
-_NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _DATABASE: Final = re.compile(r"(/\d*)?")
-_NUMBERS: Final = ("lease", "timeout", "retention", "trim_every")
-_OURS: Final = ("namespace", "accept", *_NUMBERS)
+_IN_QUERY: Final = ("namespace", "lease", "timeout", "retention", "trim_every", "accept")
 _RISKS: Final = frozenset({"appendonly", "appendfsync", "maxmemory-policy"})
 _PUBSUB: Final = "+pubsub"
 _SCHEMES: Final = frozenset({"redis", "rediss"})
@@ -46,10 +45,8 @@ class RedisSettings:
     ssl_ca_certs: str | None = None
 
     def __post_init__(self) -> None:
-        if self.namespace and not _NAMESPACE.fullmatch(self.namespace):
-            raise ConfigurationError("a namespace is up to 64 of the characters A-Z a-z 0-9 _ . -")
-        if not all(0 < getattr(self, name) < float("inf") for name in _NUMBERS):
-            raise ConfigurationError(f"{', '.join(_NUMBERS)} are in seconds, above 0")
+        check_namespace(self.namespace)
+        check_seconds(lease=self.lease, timeout=self.timeout, retention=self.retention, trim_every=self.trim_every)
         if unknown := sorted(self.accept - _RISKS):
             raise ConfigurationError(f"what may be unsafe is {', '.join(sorted(_RISKS))}, not {', '.join(unknown)}")
 
@@ -62,24 +59,13 @@ def parse(url: str, settings: RedisSettings, *, pubsub: bool = False) -> tuple[s
     """
     try:
         parts = urlsplit(url)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        told: dict[str, str] = {name: query.pop(name) for name in _OURS if name in query}
         well_formed = bool(parts.hostname) and parts.port != 0 and _DATABASE.fullmatch(parts.path)
-        numbers = {name: float(told[name]) for name in _NUMBERS if name in told}
     except ValueError:
         raise ConfigurationError(_FORM) from None
     scheme = parts.scheme.removesuffix(_PUBSUB) if pubsub else parts.scheme
     if scheme not in _SCHEMES or not well_formed:
         raise ConfigurationError(_FORM)
-    settings = replace(
-        settings,
-        namespace=told.get("namespace", settings.namespace),
-        accept=frozenset(told["accept"].split(",")) if "accept" in told else settings.accept,
-        lease=numbers.get("lease", settings.lease),
-        timeout=numbers.get("timeout", settings.timeout),
-        retention=numbers.get("retention", settings.retention),
-        trim_every=numbers.get("trim_every", settings.trim_every),
-    )
+    settings, query = read_query(parts.query, settings, _IN_QUERY)
     if settings.ssl_ca_certs is not None and scheme == "rediss":
         query.setdefault("ssl_ca_certs", settings.ssl_ca_certs)
     return urlunsplit((scheme, parts.netloc, parts.path, urlencode(query), "")), settings

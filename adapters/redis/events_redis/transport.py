@@ -4,23 +4,25 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Final
 
-from events_core.errors import EventsError, NotConnected, OutcomeUnknown, SendRejected, SubscriptionNotEmpty
+from events_core.errors import EventsError, NotConnected, SubscriptionNotEmpty
 from events_core.ports import Alert, AlertKind, Capabilities, Feed, Notify, Source, Subscription, Topic, Wire
 from events_redis import safety, scripts
 from events_redis.broadcast import BroadcastFeed
 from events_redis.dead_letters import DeadLetterFeed
-from events_redis.errors import translate, translated
+from events_redis.errors import translated
 from events_redis.feeds import EventFeed
-from events_redis.keys import Keys, stream_of
-from events_redis.line import Dial, Line, Reply, pack
+from events_redis.keys import Keys, keys_of, stream_of
+from events_redis.line import Dial, Line, pack
 from events_redis.settings import RedisSettings, parse
 from events_redis.wire import encode
 
-__all__ = ["RedisTransport", "answer"]
+__all__ = ["RedisTransport"]
 
-_LEAVING = 2.0
+_LEAVING: Final = 2.0
 """Seconds that closing takes to give back what is held; later the leases run out."""
+_CLOSED: Final = "the Redis transport was closed"
 
 
 class RedisTransport:
@@ -35,7 +37,6 @@ class RedisTransport:
         self._feeds: set[EventFeed] = set()
         self._broadcasts: list[BroadcastFeed] = []
         self._gone: defaultdict[Keys, list[str]] = defaultdict(list)
-        self._fed: set[Keys] = set()
         self._retention: dict[str, float] = {}
         self._janitor: asyncio.Task[None] | None = None
 
@@ -64,7 +65,7 @@ class RedisTransport:
         feeds = [*self._feeds]
         ending: list[EventFeed | BroadcastFeed] = [*feeds, *self._broadcasts]
         for each in ending:
-            each.end("the Redis transport was closed")
+            each.end(_CLOSED)
         with suppress(EventsError):
             async with translated(_LEAVING):
                 await asyncio.gather(*(feed.leave() for feed in feeds))
@@ -75,24 +76,20 @@ class RedisTransport:
     async def publish(self, topic: Topic, batch: Sequence[Wire]) -> Sequence[EventsError | None]:
         """Add to the topic's stream."""
         stream = self._stream(topic)
-        try:
-            replies = await self._publishing.call([pack("XADD", stream, "*", *encode(wire)) for wire in batch])
-        except EventsError as error:
-            replies = [error] * len(batch)
-        return [answer(reply) for reply in replies]
+        return await self._publishing.send([pack("XADD", stream, "*", *encode(wire)) for wire in batch])
 
     async def subscribe(self, subscription: Subscription) -> Feed:
         """Join the group of the topic's stream, made where there is none."""
         notify = self._opened()
         stream = self._stream(subscription.topic)
-        keys = Keys.of(subscription, self._settings.namespace)
+        keys = keys_of(subscription, self._settings.namespace)
         if subscription.source is Source.DEAD:
-            return DeadLetterFeed(self._line, keys, subscription.topic.name)
+            return DeadLetterFeed(self._line, keys, subscription)
         if subscription.source is Source.BROADCAST:
             kept = self._settings.trim_every
             broadcast = BroadcastFeed(self._line, stream, subscription.topic.name, kept, notify)
-            await broadcast.open()
             self._broadcasts = [each for each in self._broadcasts if not each.has_ended] + [broadcast]
+            await broadcast.open()
             return broadcast
         return await self._join(keys, subscription, notify)
 
@@ -101,16 +98,16 @@ class RedisTransport:
     ) -> None:
         """Delete the group and its keys, or some types."""
         self._opened()
-        keys = Keys.of(subscription, self._settings.namespace)
+        keys = keys_of(subscription, self._settings.namespace)
         if types is not None:
             if types:
                 await self._line.ask("SREM", keys.types, *sorted(types))
             return
-        backlog = await self._line.run(scripts.REMOVE, keys.all, keys.group, "force" if force else "")
-        if backlog:
-            raise SubscriptionNotEmpty(f"{keys.group} on {keys.topic} still holds {backlog} events; handle or force")
+        group = subscription.consumer
+        while backlog := await self._line.run(scripts.REMOVE, keys, group, "force" if force else ""):
+            if backlog > 0:
+                raise SubscriptionNotEmpty(f"{group} on {keys.topic} still holds {backlog} events; handle or force")
         self._gone.pop(keys, None)
-        self._fed.discard(keys)
 
     def _opened(self) -> Notify:
         if self._notify is None:
@@ -123,28 +120,28 @@ class RedisTransport:
         return stream
 
     async def _join(self, keys: Keys, subscription: Subscription, notify: Notify) -> EventFeed:
-        gone = self._gone.pop(keys, [])
-        start = "known" if keys in self._fed else "earliest" if subscription.earliest else ""
         feed = EventFeed(self._line, keys, subscription, self._settings.lease, self._forget)
+        await feed.open()
+        # Where this process lost a feed, there was a group.
+        gone = self._gone.pop(keys, [])
+        start = "known" if gone else "earliest" if subscription.earliest else ""
         try:
-            made_anew = await feed.open(start, gone)
+            made_anew = await feed.join(start, gone)
         except BaseException:
             self._gone[keys] += gone
-            feed.end("it was not opened")
+            feed.end("it did not join")
             raise
         self._feeds.add(feed)
-        self._fed.add(keys)
         if made_anew:
             subject = f"{subscription.consumer}.{subscription.topic.name}"
             notify(Alert(AlertKind.RECREATED, subject, "it had been deleted; the events it held are lost"))
         return feed
 
     def _forget(self, feed: EventFeed) -> None:
-        self._feeds.discard(feed)
-        if feed.has_left:
-            self._fed.discard(feed.keys)
-        else:
-            self._gone[feed.keys].append(feed.member)
+        if feed in self._feeds:
+            self._feeds.discard(feed)
+            if not feed.has_left:
+                self._gone[feed.keys].append(feed.member)
 
     async def _trim(self) -> None:
         while True:
@@ -153,14 +150,3 @@ class RedisTransport:
             for stream, retention in [*self._retention.items()]:
                 with suppress(EventsError):
                     await self._line.run(scripts.TRIM, [stream], "", kept, round(retention * 1000))
-
-
-def answer(reply: Reply) -> EventsError | None:
-    """What became of an event, by what Redis replied to it."""
-    if not isinstance(reply, Exception):
-        return None
-    error = reply if isinstance(reply, EventsError) else translate(reply)
-    kind = type(error) if isinstance(error, NotConnected | OutcomeUnknown) else SendRejected
-    result = kind(str(error))
-    result.__cause__ = reply
-    return result

@@ -1,5 +1,6 @@
 """An event as the fields of a stream entry: CloudEvents attributes with `ce_`, other headers as they are, and `body`."""
 
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -15,8 +16,12 @@ __all__ = ["Message", "encode", "from_frame", "read", "to_frame"]
 _PREFIX: Final = "ce_"
 _BODY: Final = b"body"
 _ALONE: Final = 2
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_MOST: Final = 3_500
+"""Headers of an entry that are read: scripts take no more fields of a copy."""
 _MOST_HEADERS: Final = 3_000
-"""Of a copy: scripts take no more."""
+"""So many of them may be the sender's own."""
+_OURS: Final = BUS_PREFIX.encode()
 # Of an entry that is a copy: the id of the first one, and how often it began elsewhere without an end.
 _ORIGIN: Final = b"x-events-origin"
 _RETURNS: Final = b"x-events-returns"
@@ -39,8 +44,8 @@ class Message(NamedTuple):
 def encode(wire: Wire, origin: str | None = None) -> Fields:
     """The fields that carry an event; `origin` is that of the delivery it is a copy of."""
     fields: Fields = [] if origin is None else [_ORIGIN, origin]
-    for name in wire.headers if len(wire.headers) <= _MOST_HEADERS else _most_important(wire.headers):
-        fields += (_spelled(name), wire.headers[name])
+    for name, value in wire.headers.items():
+        fields += (_spelled(name), value)
     fields += (_BODY, wire.body)
     return fields
 
@@ -53,7 +58,7 @@ def read(entry: str, fields: Sequence[bytes]) -> Message:
         own[fields[0]] = fields[1].decode(errors="replace")
         fields = fields[2:]
     origin, told = own.get(_ORIGIN, entry), own.get(_RETURNS, "0")
-    returns = int(told) if told.isdecimal() else 0
+    returns = int(told) if _NUMBER.fullmatch(told) else 0
     if len(fields) == _ALONE:
         return Message(Wire({}, fields[1]), origin, returns)
     headers: dict[str, str] = {}
@@ -61,7 +66,7 @@ def read(entry: str, fields: Sequence[bytes]) -> Message:
     for name, value in _pairs(fields):
         if name == _BODY:
             body = value
-        else:
+        elif len(headers) < _MOST_HEADERS or (len(headers) < _MOST and _is_ours(name)):
             headers[_unspelled(name)] = value.decode(errors="replace")
     return Message(Wire(headers, body, headers.get("partitionkey")), origin, returns)
 
@@ -74,7 +79,7 @@ def to_frame(wire: Wire) -> bytes:
         (told if name in CLOUDEVENTS_ATTRIBUTES else headers)[name] = value
     try:
         told["data"] = msgspec.json.decode(wire.body, type=msgspec.Raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         told["data_base64"] = b64encode(wire.body).decode()
     return msgspec.json.encode(told | ({"headers": headers} if headers else {}))
 
@@ -89,16 +94,13 @@ def from_frame(message: bytes) -> Wire:
         for name in told.keys() & CLOUDEVENTS_ATTRIBUTES:
             headers[name] = _text(told[name])
         body = b64decode(_text(told["data_base64"])) if "data_base64" in told else bytes(told.get("data", b""))
-    except ValueError:
+    except (ValueError, RecursionError):
         return Wire({}, message)
     return Wire(headers, body, headers.get("partitionkey"))
 
 
-def _most_important(names: Iterable[str]) -> list[str]:
-    """Without the last of the sender's own."""
-    own = [name for name in names if name not in CLOUDEVENTS_ATTRIBUTES and not name.startswith(BUS_PREFIX)]
-    left_out = frozenset(own[_MOST_HEADERS // 2 :])
-    return [name for name in names if name not in left_out]
+def _is_ours(name: bytes) -> bool:
+    return name.startswith(_OURS) or _unspelled(name) in CLOUDEVENTS_ATTRIBUTES
 
 
 def _pairs(fields: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:

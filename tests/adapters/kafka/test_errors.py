@@ -1,7 +1,6 @@
 """The client library's errors in our words."""
 
 import inspect
-import ssl
 
 import aiokafka.errors  # type: ignore[import-untyped]
 import pytest
@@ -79,18 +78,3 @@ async def test_every_error_of_the_client_library_is_translated_with_its_cause(ki
 def test_the_walk_through_the_library_finds_its_errors() -> None:
     assert SAYS.keys() <= {each.__name__ for each in ALL}
     assert len(ALL) > 80
-
-
-@pytest.mark.parametrize("error", [ssl.SSLError("x"), ssl.SSLCertVerificationError("x")])
-async def test_a_certificate_that_is_not_trusted_is_a_refusal(error: Exception) -> None:
-    with pytest.raises(AccessRefused, match="certificate"):
-        async with translated(1):
-            raise error
-
-
-@pytest.mark.parametrize("error", [ConnectionRefusedError("x"), OSError("x"), AssertionError(), KeyError("x")])
-async def test_whatever_else_breaks_is_a_lost_connection(error: Exception) -> None:
-    with pytest.raises(NotConnected) as caught:
-        async with translated(1):
-            raise error
-    assert caught.value.__cause__ is error

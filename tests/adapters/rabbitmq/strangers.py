@@ -7,7 +7,7 @@ from typing import TypeVar
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage
 
-__all__ = ["ANSWERS_WITHIN", "first", "on_channel", "publish", "queue_of", "shown"]
+__all__ = ["ANSWERS_WITHIN", "first", "on_channel", "publish", "queue_of"]
 
 ANSWERS_WITHIN = 10.0
 Result = TypeVar("Result")
@@ -43,13 +43,3 @@ async def first(arrived: "asyncio.Queue[AbstractIncomingMessage]") -> AbstractIn
     """The next one to arrive."""
     async with asyncio.timeout(ANSWERS_WITHIN):
         return await arrived.get()
-
-
-def shown(error: BaseException) -> str:
-    """All that a log would show of it."""
-    texts: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None:
-        texts += [str(cause), repr(cause)]
-        cause = cause.__cause__
-    return "\n".join(texts)

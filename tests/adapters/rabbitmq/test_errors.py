@@ -1,7 +1,6 @@
 """The client libraries' errors in our words."""
 
 import inspect
-import ssl
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -17,7 +16,7 @@ from events_core.errors import (
     TopologyMismatch,
     UnsafeBroker,
 )
-from events_rabbitmq.amqp.errors import NotThere, translate, translated
+from events_rabbitmq.errors import NotThere, translate, translated
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +39,11 @@ def exceptions_of(module: ModuleType) -> Iterator[type[Exception]]:
             yield each
 
 
-ALL = sorted({each for module in FOREIGN for each in exceptions_of(module)}, key=lambda each: each.__name__)
+def name_of(kind: type[Exception]) -> str:
+    return f"{kind.__module__}.{kind.__name__}"
+
+
+ALL = sorted({each for module in FOREIGN for each in exceptions_of(module)}, key=name_of)
 
 
 def made(kind: type[Exception]) -> Exception:
@@ -50,7 +53,7 @@ def made(kind: type[Exception]) -> Exception:
     return error
 
 
-@pytest.mark.parametrize("kind", ALL, ids=lambda each: f"{each.__module__}.{each.__name__}")
+@pytest.mark.parametrize("kind", ALL, ids=name_of)
 async def test_every_error_of_the_client_libraries_is_translated_with_its_cause(kind: type[Exception]) -> None:
     error = made(kind)
     with pytest.raises(EventsError) as caught:
@@ -76,16 +79,3 @@ def test_the_walk_through_the_libraries_finds_their_errors() -> None:
 )
 def test_a_queue_that_does_not_keep_what_it_confirmed_is_unsafe(words: str) -> None:
     assert isinstance(translate(aiormq.exceptions.ChannelPreconditionFailed(words)), UnsafeBroker)
-
-
-@pytest.mark.parametrize("error", [ssl.SSLError("x"), ssl.SSLCertVerificationError("x")])
-def test_a_certificate_that_is_not_trusted_is_a_refusal(error: Exception) -> None:
-    assert isinstance(translate(error), AccessRefused)
-
-
-@pytest.mark.parametrize("error", [ConnectionRefusedError("x"), OSError("x"), RuntimeError("x"), ValueError("x")])
-async def test_whatever_else_breaks_is_a_lost_connection(error: Exception) -> None:
-    with pytest.raises(NotConnected) as caught:
-        async with translated(1):
-            raise error
-    assert caught.value.__cause__ is error

@@ -4,11 +4,10 @@ import asyncio
 
 import pytest
 
-from brokers import FaultProxy, RabbitMQ
+from brokers import RabbitMQ
 from events_core.conformance.events import Noted
 from events_core.conformance.stage import Stage
-from events_core.errors import NotConnected
-from events_core.ports import Alert, AlertKind, Revoked, Settlement, Source, Subscription, Topic, Verdict, Wire
+from events_core.ports import Alert, AlertKind, Revoked, Settlement, Source, Subscription, Verdict, Wire
 from events_rabbitmq import RabbitMQTransport
 from events_rabbitmq.broadcast import BroadcastFeed
 from tests.adapters.rabbitmq.strangers import on_channel
@@ -78,30 +77,3 @@ async def test_a_stopped_feed_leaves_no_channel_open(stage: Stage, rabbitmq: Rab
     await stage.until(as_before, "every channel closed", patience=2.0)
     await transport.remove(Subscription(consumer="first", topic=stage.topic), force=True)
     await transport.close()
-
-
-async def test_a_connection_that_breaks_while_a_channel_is_opened_is_noticed(rabbitmq: RabbitMQ) -> None:
-    """Whenever it breaks, the next publish finds a new connection, and not a dead channel that looks alive."""
-    topic = Topic("breaking")
-    async with FaultProxy("127.0.0.1", rabbitmq.port) as proxy:
-        for pause in range(12):
-            transport = RabbitMQTransport(f"{proxy.url(rabbitmq.url)}?timeout=2")
-            await transport.open(ignore)
-            sending = asyncio.create_task(transport.publish(topic, [WIRE]))
-            for _ in range(pause * 2):
-                await asyncio.sleep(0)
-            proxy.reset()
-            await sending
-            async with asyncio.timeout(5):
-                answers = [await transport.publish(topic, [WIRE]) for _ in range(3)]
-            assert answers[-1] == [None], (pause, answers)
-            await transport.close()
-
-
-async def test_a_broker_that_does_not_answer_is_waited_for_no_longer_than_the_timeout(rabbitmq: RabbitMQ) -> None:
-    async with FaultProxy("127.0.0.1", rabbitmq.port) as proxy:
-        proxy.down = "hold"
-        transport = RabbitMQTransport(f"{proxy.url(rabbitmq.url)}?timeout=0.2")
-        async with asyncio.timeout(5):
-            with pytest.raises(NotConnected, match=r"0\.2 s"):
-                await transport.open(ignore)

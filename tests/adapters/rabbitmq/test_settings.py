@@ -6,8 +6,8 @@ import pytest
 
 from events_core.errors import ConfigurationError
 from events_rabbitmq import RabbitMQSettings, RabbitMQTransport
-from events_rabbitmq.amqp.settings import parse
-from tests.adapters.rabbitmq.strangers import shown
+from events_rabbitmq.settings import parse
+from tests.adapters.showing import shown
 
 SECRET = "s3cret-Pa55"
 
@@ -18,7 +18,6 @@ SECRET = "s3cret-Pa55"
         f"http://guest:{SECRET}@host/",
         f"amqp://guest:{SECRET}@/",
         f"amqp://guest:{SECRET}@host:port/",
-        f"amqp://guest:{SECRET}@host/?heartbeat=often",
         f"guest:{SECRET}",
     ],
 )
@@ -33,16 +32,9 @@ def test_settings_show_no_certificates() -> None:
     assert "ssl" not in repr(RabbitMQSettings(ssl_context=ssl.create_default_context()))
 
 
-@pytest.mark.parametrize("setting", ["heartbeat", "consumer_timeout", "timeout"])
-def test_a_setting_that_makes_no_sense_is_refused(setting: str) -> None:
-    with pytest.raises(ConfigurationError, match=setting):
-        RabbitMQTransport(f"amqp://localhost/?{setting}=0")
-
-
-@pytest.mark.parametrize("namespace", ["two words", "a/b", "n" * 65])
-def test_a_namespace_that_makes_no_name_is_refused(namespace: str) -> None:
-    with pytest.raises(ConfigurationError, match="namespace"):
-        RabbitMQSettings(namespace=namespace)
+def test_what_the_client_library_reads_is_left_to_it() -> None:
+    address, _ = parse("amqps://localhost/?cafile=%2Fetc%2Fssl%2Frabbit.pem", RabbitMQSettings())
+    assert address.query["cafile"] == "/etc/ssl/rabbit.pem"
 
 
 def test_what_the_url_says_wins() -> None:

@@ -16,7 +16,6 @@ from events_core.conformance.stage import Process, Stage
 from events_core.errors import OutcomeUnknown, SendRejected, SubscriptionNotEmpty, TopologyMismatch
 from events_core.integration import Registration, RetryPolicy
 from events_core.ports import AlertKind
-from events_rabbitmq import RabbitMQTransport
 from tests.adapters.rabbitmq.strangers import first, on_channel, queue_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker("rabbitmq")]
@@ -128,31 +127,6 @@ async def test_an_exchange_of_another_type_is_refused_in_the_brokers_words(stage
     await on_channel(rabbitmq.url, make)
     with pytest.raises(TopologyMismatch, match="inequivalent arg 'type' for exchange"):
         await stage.consume(stage.recorder())
-
-
-async def test_two_namespaces_on_one_broker_do_not_see_each_other(stage: Stage, rabbitmq: RabbitMQ) -> None:
-    spaces = [
-        Stage(
-            lambda name=name: RabbitMQTransport(f"{rabbitmq.url}?namespace={name}"),  # type: ignore[misc]
-            test="namespaces",
-            patience=20.0,
-            delays=(0.2,),
-        )
-        for name in ("blue", "green")
-    ]
-    recorders: list[Recorder] = []
-    for number, space in enumerate(spaces):
-        space.topic = stage.topic
-        await space.open()
-        recorders.append(space.recorder())
-        await space.consume(recorders[-1])
-        await space.send_numbers(number)
-    for space, recorder in zip(spaces, recorders, strict=True):
-        await space.fence(recorder)
-    seen = [[number for number in each.numbers if number < 1_000] for each in recorders]
-    for space in spaces:
-        await space.close()
-    assert seen == [[0], [1]]
 
 
 async def test_a_retry_whose_delay_queue_was_deleted_is_not_lost(stage: Stage, rabbitmq: RabbitMQ) -> None:

@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 
 from events_core.ports import Topic
 
-__all__ = ["ANSWERS_WITHIN", "Client", "Entry", "ask", "connected", "entries", "heard", "shown", "stream_of"]
+__all__ = ["ANSWERS_WITHIN", "Client", "Entry", "ask", "connected", "entries", "heard", "stream_of"]
 
 ANSWERS_WITHIN = 10.0
 
@@ -73,13 +73,3 @@ async def heard(subscriber: PubSub) -> bytes:
         while (message := await subscriber.get_message(ignore_subscribe_messages=True, timeout=1.0)) is None:
             pass
     return cast("bytes", message["data"])
-
-
-def shown(error: BaseException) -> str:
-    """All that a log would show of it."""
-    texts: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None:
-        texts += [str(cause), repr(cause)]
-        cause = cause.__cause__
-    return "\n".join(texts)

@@ -1,7 +1,6 @@
 """The client library's errors in our words."""
 
 import inspect
-import ssl
 
 import pytest
 import redis.exceptions as foreign
@@ -64,22 +63,3 @@ def test_the_walk_through_the_library_finds_its_errors() -> None:
 @pytest.mark.parametrize("words", ["WRONGTYPE Operation against a key holding the wrong kind of value"])
 def test_a_key_of_another_type_is_a_mismatch(words: str) -> None:
     assert isinstance(translate(foreign.ResponseError(words)), TopologyMismatch)
-
-
-@pytest.mark.parametrize("error", [ssl.SSLError("x"), ssl.SSLCertVerificationError("x")])
-def test_a_certificate_that_is_not_trusted_is_a_refusal(error: Exception) -> None:
-    assert isinstance(translate(error), AccessRefused)
-
-
-def test_a_certificate_that_the_library_speaks_of_is_a_refusal() -> None:
-    error = foreign.ConnectionError("Error 1 connecting to host:6379.")
-    error.__cause__ = ssl.SSLCertVerificationError("certificate verify failed")
-    assert isinstance(translate(error), AccessRefused)
-
-
-@pytest.mark.parametrize("error", [ConnectionRefusedError("x"), OSError("x"), RuntimeError("x"), ValueError("x")])
-async def test_whatever_else_breaks_is_a_lost_connection(error: Exception) -> None:
-    with pytest.raises(NotConnected) as caught:
-        async with translated(1):
-            raise error
-    assert caught.value.__cause__ is error

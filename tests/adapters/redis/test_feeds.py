@@ -10,7 +10,7 @@ import pytest
 from brokers import FaultProxy, Redis
 from events_core.conformance.events import Noted
 from events_core.conformance.stage import Stage
-from events_core.errors import ConnectionLost, NotConnected
+from events_core.errors import ConnectionLost
 from events_core.integration import Registration
 from events_core.ports import (
     Alert,
@@ -21,7 +21,6 @@ from events_core.ports import (
     Settlement,
     Source,
     Subscription,
-    Topic,
     Verdict,
     Wire,
 )
@@ -162,33 +161,6 @@ async def test_a_cancelled_receive_loses_nothing(stage: Stage, transport: RedisT
         assert [*await feed.settle([Settlement(delivery, Verdict.ACCEPT)])] == [Settled.DONE]
     assert await feed.lag() == 0
     await transport.remove(events_of(stage), force=True)
-
-
-async def test_a_connection_that_breaks_at_any_moment_is_noticed(redis_broker: Redis) -> None:
-    """Whenever it breaks, the next publish finds a new connection, and not a dead one that looks alive."""
-    topic = Topic("breaking")
-    async with FaultProxy("127.0.0.1", redis_broker.port) as proxy:
-        for pause in range(12):
-            transport = RedisTransport(f"{proxy.url(redis_broker.url)}?timeout=2")
-            await transport.open(ignore)
-            sending = asyncio.create_task(transport.publish(topic, [WIRE]))
-            for _ in range(pause * 2):
-                await asyncio.sleep(0)
-            proxy.reset()
-            await sending
-            async with asyncio.timeout(5):
-                answers = [await transport.publish(topic, [WIRE]) for _ in range(3)]
-            assert answers[-1] == [None], (pause, answers)
-            await transport.close()
-
-
-async def test_a_broker_that_does_not_answer_is_waited_for_no_longer_than_the_timeout(redis_broker: Redis) -> None:
-    async with FaultProxy("127.0.0.1", redis_broker.port) as proxy:
-        proxy.down = "hold"
-        transport = RedisTransport(f"{proxy.url(redis_broker.url)}?timeout=0.2")
-        async with asyncio.timeout(5):
-            with pytest.raises(NotConnected, match=r"0\.2 s"):
-                await transport.open(ignore)
 
 
 async def test_a_frozen_broker_does_not_hold_up_closing(redis_broker: Redis) -> None:

@@ -15,9 +15,9 @@ from events_core.conformance.broadcast import Broadcast
 from events_core.conformance.events import Noted
 from events_core.conformance.recorder import Recorder
 from events_core.conformance.stage import Stage
-from events_core.errors import NotConnected, OutcomeUnknown, UnsupportedCapability
+from events_core.errors import NotConnected, OutcomeUnknown, UnknownDeadLetter, UnsupportedCapability
 from events_core.integration import Registration
-from events_core.ports import AlertKind, Topic
+from events_core.ports import Alert, AlertKind, Revoked, Source, Subscription, Topic, Wire
 from events_redis import RedisPubSubEventBus, RedisPubSubTransport
 from tests.adapters.redis.strangers import ask, connected, heard
 from tests.broker_fixtures import MakeRedis
@@ -114,7 +114,9 @@ async def test_a_plain_publish_is_handled_by_its_body(stage: Stage, redis_broker
     assert call.context.headers == {}
 
 
-@pytest.mark.parametrize("payload", [b"\xff no json", b"", b"[]", b"7", b'{"specversion": 7}'])
+@pytest.mark.parametrize(
+    "payload", [b"\xff no json", b"", b"[]", b"7", b'{"specversion": 7}', b'{"nested": ' + b"[" * 200_000]
+)
 async def test_a_publish_that_is_no_event_stops_nobody(stage: Stage, redis_broker: Redis, payload: bytes) -> None:
     recorder = stage.recorder()
     process = await stage.process(listening(recorder, stage))
@@ -134,6 +136,54 @@ async def test_metadata_survives_the_way(stage: Stage) -> None:
     assert call.event == Noted(1, "naïve ☕ \u0000")
     assert (call.context.id, call.context.key, call.context.headers) == ("given", "kéy", {"tenant": "Zoë & co"})
     assert (call.context.source, call.context.correlation_id) == ("conformance", "given")
+
+
+async def test_there_never_is_a_dead_letter(stage: Stage, proxy: FaultProxy) -> None:
+    letters = stage.sender.dead_letters("screen", stage.topic)
+    connections = proxy.connections
+    assert await letters.list() == []
+    with pytest.raises(UnknownDeadLetter):
+        await letters.get("1")
+    with pytest.raises(UnknownDeadLetter):
+        await letters.discard("1")
+    assert proxy.connections == connections
+
+
+async def test_thousands_of_topics_share_one_connection_and_come_back_together(stage: Stage, proxy: FaultProxy) -> None:
+    recorder = stage.recorder("screen")
+    topics = [stage.new_topic() for _ in range(1_000)]
+    process = await stage.process()
+    connections = proxy.connections
+    await asyncio.gather(*(process.bus.register(Registration(recorder, each, broadcast=True)) for each in topics))
+    assert proxy.connections == connections
+    proxy.reset()
+    await stage.alert(process, AlertKind.GAP)
+    await stage.ready(process)
+    await asyncio.gather(*(stage.sender.send(each, Noted(number)) for number, each in enumerate(topics)))
+    await recorder.see(*range(1_000))
+    assert proxy.connections <= connections
+
+
+async def test_a_feed_that_nobody_reads_keeps_no_more_than_its_window_and_says_what_it_missed(
+    stage: Stage, redis_broker: Redis
+) -> None:
+    alerts: list[Revoked | Alert] = []
+    transport = RedisPubSubTransport(redis_broker.url)
+    await transport.open(alerts.append)
+    reading, idle = [await transport.subscribe(a_window_of(stage, window)) for window in (500, 10)]
+    for _ in range(5):
+        await transport.publish(stage.topic, [Wire({"type": "t"}, b"{}")] * 100)
+        seen = 0
+        while seen < 100:
+            seen += len(await reading.receive(100))
+    assert await idle.lag() == 10
+    await idle.receive(500)
+    assert [str(each.detail) for each in alerts if isinstance(each, Alert)] == ["490 events found no room"]
+    await transport.close()
+
+
+def a_window_of(stage: Stage, window: int) -> Subscription:
+    return Subscription(consumer="", topic=stage.topic, source=Source.BROADCAST, window=window)
 
 
 async def test_thousands_of_registrations_share_one_connection(stage: Stage, proxy: FaultProxy) -> None:

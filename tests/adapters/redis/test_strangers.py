@@ -80,7 +80,9 @@ async def test_an_event_without_any_id_has_one_that_stays(stage: Stage, redis_br
     assert recorder.attempts == [1, 2]
 
 
-@pytest.mark.parametrize("fields", [("body", b"\xff no json"), ("body", ""), ("temperature", 21)])
+@pytest.mark.parametrize(
+    "fields", [("body", b"\xff no json"), ("body", ""), ("temperature", 21), ("body", b'{"nested": ' + b"[" * 200_000)]
+)
 async def test_an_entry_that_is_no_event_is_a_dead_letter_and_its_neighbours_are_handled(
     stage: Stage, redis_broker: Redis, fields: tuple[str | bytes | int, ...]
 ) -> None:
@@ -143,8 +145,9 @@ def as_kafka_message(entry: Entry) -> KafkaMessage:
     return KafkaMessage(headers=headers, key=None, value=entry.fields["body"])
 
 
+@pytest.mark.parametrize("prefix", ["header-", "events-"])
 async def test_an_entry_with_thousands_of_fields_does_not_stop_a_subscription(
-    stage: Stage, redis_broker: Redis
+    stage: Stage, redis_broker: Redis, prefix: str
 ) -> None:
     gate = asyncio.Event()
 
@@ -156,7 +159,7 @@ async def test_an_entry_with_thousands_of_fields_does_not_stop_a_subscription(
 
     recorder = stage.recorder(act=fail_twice)
     killed = await stage.process(Registration(recorder, stage.topic, retry=RetryPolicy(delays=(0.2, 0.2))))
-    headers = [word for number in range(5_000) for word in (f"header-{number}", "x")]
+    headers = [word for number in range(5_000) for word in (f"{prefix}{number}", "x")]
     await ask(redis_broker.url, "XADD", stream_of(stage.topic), "*", "body", body(1), *headers)
     await recorder.begin(1)
     gate.set()
@@ -164,6 +167,12 @@ async def test_an_entry_with_thousands_of_fields_does_not_stop_a_subscription(
     await stage.process(Registration(recorder, stage.topic, retry=RetryPolicy(delays=(0.2, 0.2))))
     await recorder.see(1)
     await stage.fence(recorder)
+
+
+@pytest.mark.parametrize("returns", ["9" * 5_000, "-1", "nan", "inf", "many", ""])
+async def test_a_count_that_a_stranger_invents_stops_nobody(stage: Stage, redis_broker: Redis, returns: str) -> None:
+    call = await handled(stage, redis_broker, "x-events-returns", returns, "body", body(1))
+    assert call.event == Noted(1)
 
 
 async def test_an_event_over_the_limit_is_refused_before_the_broker_sees_it(stage: Stage, redis_broker: Redis) -> None:

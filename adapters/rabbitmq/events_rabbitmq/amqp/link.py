@@ -13,9 +13,9 @@ from aiormq.abc import AbstractChannel
 from yarl import URL
 
 from events_core.errors import AccessRefused, EventsError, NotConnected, UnsafeBroker
-from events_rabbitmq.amqp.errors import translated
 from events_rabbitmq.amqp.frames import Lane, Tap
-from events_rabbitmq.amqp.settings import RabbitMQSettings
+from events_rabbitmq.errors import translated
+from events_rabbitmq.settings import RabbitMQSettings
 
 __all__ = ["Line", "Link"]
 

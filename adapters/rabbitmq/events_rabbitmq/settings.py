@@ -1,18 +1,18 @@
 """How to reach a broker, and what is to be known of it."""
 
-import math
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import Final
 
 from yarl import URL
 
 from events_core.errors import ConfigurationError
+from events_core.ports import check_namespace, check_seconds, read_query
 
 __all__ = ["RabbitMQSettings", "parse"]
 
-_NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_IN_QUERY: Final = ("namespace", "heartbeat", "consumer_timeout", "timeout")
+_OF_THE_LIBRARY: Final = frozenset({"auth", "cadata", "cafile", "capath", "certfile", "keyfile", "no_verify_ssl"})
 _LONGEST_HEARTBEAT: Final = 65_534
 _SCHEMES: Final = frozenset({"amqp", "amqps"})
 _FORM: Final = "a RabbitMQ URL reads amqp://user:password@host:5672/vhost, or amqps://... for TLS"
@@ -29,6 +29,9 @@ class RabbitMQSettings:
     | `consumer_timeout` | the broker's setting of this name: how long it lets a delivery be held | seconds | 1800 |
     | `timeout` | within which the broker has to answer a step of a call | seconds | 10 |
     | `ssl_context` | for `amqps://`, where the system's certificates are not enough | | none |
+
+    What else may stand in a query is the client library's: `cafile`, `capath`, `cadata`, `certfile`, `keyfile`,
+    `no_verify_ssl`, `auth`.
     """
 
     namespace: str = ""
@@ -38,12 +41,10 @@ class RabbitMQSettings:
     ssl_context: SSLContext | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.namespace and not _NAMESPACE.fullmatch(self.namespace):
-            raise ConfigurationError("a namespace is up to 64 of the characters A-Z a-z 0-9 _ . -")
+        check_namespace(self.namespace)
+        check_seconds(consumer_timeout=self.consumer_timeout, timeout=self.timeout)
         if not 1 <= self.heartbeat <= _LONGEST_HEARTBEAT:
             raise ConfigurationError(f"heartbeat is in whole seconds, from 1 to {_LONGEST_HEARTBEAT}")
-        if not all(math.isfinite(each) and each > 0 for each in (self.consumer_timeout, self.timeout)):
-            raise ConfigurationError("consumer_timeout and timeout are in seconds, finite and above 0")
 
 
 def parse(url: str, settings: RabbitMQSettings) -> tuple[URL, RabbitMQSettings]:
@@ -54,17 +55,11 @@ def parse(url: str, settings: RabbitMQSettings) -> tuple[URL, RabbitMQSettings]:
     """
     try:
         address = URL(url)
-        query = address.query
-        settings = replace(
-            settings,
-            namespace=query.get("namespace", settings.namespace),
-            heartbeat=int(query.get("heartbeat", settings.heartbeat)),
-            consumer_timeout=float(query.get("consumer_timeout", settings.consumer_timeout)),
-            timeout=float(query.get("timeout", settings.timeout)),
-        )
     except ValueError:
         raise ConfigurationError(_FORM) from None
     if address.scheme not in _SCHEMES or not address.host:
         raise ConfigurationError(_FORM)
-    address = address.without_query_params("namespace", "consumer_timeout", "timeout")
-    return address.update_query(heartbeat=settings.heartbeat), settings
+    settings, others = read_query(address.raw_query_string, settings, _IN_QUERY)
+    if unknown := sorted(others.keys() - _OF_THE_LIBRARY):
+        raise ConfigurationError(f"the query of the RabbitMQ URL says {', '.join(unknown)}: no such setting")
+    return address.with_query({**others, "heartbeat": str(settings.heartbeat)}), settings
