@@ -30,10 +30,19 @@ $(STAMP): pyproject.toml uv.lock
 	$(BIN)/uv sync --quiet --frozen --all-extras --inexact --python $(BIN)/python
 	@touch $@
 
-demo: setup $(if $(filter-out memory,$(BROKER)),brokers) ## run the main job in memory (BROKER=rabbitmq: as processes on a broker; FULL=1: a year of flights)
-	$(BIN)/python -m examples.flight_board $(if $(BROKER),--broker '$(BROKER)') $(if $(filter-out 0,$(FULL)),--full)
+# What each example starts by itself, and its arguments.
+EXAMPLE ?= flight_board
+NEEDS_flight_board = $(filter-out memory,$(BROKER))
+NEEDS_online_chat = redis
+NEEDS_user_registration = rabbitmq
+ARGUMENTS_flight_board = $(if $(BROKER),--broker '$(BROKER)') $(if $(filter-out 0,$(FULL)),--full)
 
-brokers: setup ## install the brokers that tests start (as root on Debian; not needed where Docker runs)
+demo: setup ## run an example (EXAMPLE=online_chat or user_registration; flights: BROKER=rabbitmq as processes, FULL=1 a year)
+	@# What cannot be installed the example names, or does without.
+	@$(if $(NEEDS_$(EXAMPLE)),$(BIN)/python -m brokers install $(NEEDS_$(EXAMPLE)) || true)
+	$(BIN)/python -m examples.$(EXAMPLE) $(ARGUMENTS_$(EXAMPLE))
+
+brokers: setup ## install the brokers that tests start, and their browser (as root on Debian; not needed where Docker runs)
 	@$(BIN)/python -m brokers install
 
 test: setup ## run every test; the last lines say what ran on which broker
@@ -48,7 +57,7 @@ check: setup ## formatting, lint, types and layers
 	$(BIN)/mypy --strict $(SOURCES)
 	$(BIN)/pyright $(SOURCES)
 	@# Asks the first Python on the path where the package is.
-	for package in events_core events_kafka events_rabbitmq events_redis; do \
+	for package in events_core events_dishka events_kafka events_rabbitmq events_redis; do \
 		PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes $$package --ignoreexternal || exit 1; \
 	done
 	$(BIN)/lint-imports

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeGuard, TypeVar, cast
 
 from events_core.messages import DomainEvent, IntegrationEvent, Message
 
@@ -91,12 +91,16 @@ def _pop(aggregate: object) -> list[Raised]:
         return _foreign(cast("Iterable[Message]", pop()))
     for name in _LISTS:
         pending: object = getattr(aggregate, name, None)
-        if isinstance(pending, list):
-            messages = cast("list[Message]", pending)
-            popped = _foreign(messages)
-            messages.clear()
+        if _is_pending(pending):
+            popped = _foreign(pending)
+            pending.clear()
             return popped
     return []
+
+
+def _is_pending(value: object) -> TypeGuard[list[Message]]:
+    """Whether it holds messages and nothing else: a chat may have `messages` that are its rows."""
+    return isinstance(value, list) and all(isinstance(each, Message) for each in cast("list[object]", value))
 
 
 def _foreign(messages: Iterable[Message]) -> list[Raised]:

@@ -1,11 +1,11 @@
 """The message buses: whoever hands over a message gets back what its handlers returned."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 import anyio
-from anyio import CapacityLimiter
 
 from events_core.domain.drivers import drive, drive_async, step, step_async
 from events_core.domain.engine import RESERVED, Results, Run
@@ -19,6 +19,7 @@ __all__ = ["AsyncMessageBus", "MessageBus"]
 
 M = TypeVar("M", bound=Message)
 R = TypeVar("R")
+U = TypeVar("U", UnitOfWork, AsyncUnitOfWork)
 P = ParamSpec("P")
 
 
@@ -83,7 +84,7 @@ class MessageBus:
     ) -> tuple[Results[Any], list[Message]]:
         """Run the handlers of one message, and give back what they raised: handled by nobody, and sent nowhere."""
         run = Run([message], self._dependencies.scope(given), uow)
-        with uow or nullcontext(), run:
+        with nullcontext() if uow is None else uow, run:
             step(run, self._routes.of)
             return run.results, run.take_raised()
 
@@ -106,7 +107,7 @@ class MessageBus:
         outcomes: list[Results[Any] | Exception] = []
         for message in messages:
             try:
-                outcomes.append(self.handle(message, uow and uow(), **given))
+                outcomes.append(self.handle(message, None if uow is None else _fresh(uow()), **given))
             except Exception as error:  # noqa: BLE001 raised below, with the others
                 outcomes.append(error)
         return _all_or_failed(outcomes)
@@ -161,7 +162,10 @@ class AsyncMessageBus:
         The unit is begun and committed here, unless it is open: then it is joined, and whoever opened it commits.
         A handler's error ends the call, comes out as it is, and rolls back what was begun here.
         """
-        if uow is None or uow.unit.active:
+        if uow is None:
+            return await self._drive([message], uow, given)
+        if uow.unit.active:
+            uow.unit.join(asyncio.current_task())
             return await self._drive([message], uow, given)
         async with uow:
             results = await self._drive([message], uow, given)
@@ -174,7 +178,7 @@ class AsyncMessageBus:
     ) -> tuple[Results[Any], list[Message]]:
         """Run the handlers of one message, and give back what they raised: handled by nobody, and sent nowhere."""
         run = Run([message], self._dependencies.scope(given), uow)
-        async with uow or nullcontext():
+        async with nullcontext() if uow is None else uow:
             with run:
                 await step_async(run, self._routes.of, concurrent=self._concurrent)
                 return run.results, run.take_raised()
@@ -201,21 +205,24 @@ class AsyncMessageBus:
         Each has a unit of work of its own. The results stand in the position of their messages. All are handled, then
         `BatchFailed` tells of errors.
         """
-        waiting = list(messages)
-        outcomes: list[Results[Any] | Exception] = [ConfigurationError("not handled")] * len(waiting)
-        slots = CapacityLimiter(limit)
+        if limit < 1:
+            raise ConfigurationError(f"limit is at least 1, not {limit}")
+        outcomes: dict[int, Results[Any] | Exception] = {}
+        listed = list(messages)
+        waiting = enumerate(listed)
 
-        async def one(place: int, message: Message) -> None:
-            async with slots:
+        async def work() -> None:
+            for place, message in waiting:
                 try:
-                    outcomes[place] = await self.handle(message, uow and uow(), **given)
+                    unit = None if uow is None else _fresh(uow())
+                    outcomes[place] = await self.handle(message, unit, **given)
                 except Exception as error:  # noqa: BLE001 raised below, with the others
                     outcomes[place] = error
 
         async with anyio.create_task_group() as tasks:
-            for place, message in enumerate(waiting):
-                tasks.start_soon(one, place, message)
-        return _all_or_failed(outcomes)
+            for _ in range(min(limit, len(listed))):
+                tasks.start_soon(work)
+        return _all_or_failed([outcomes[place] for place in range(len(listed))])
 
     async def _drive(
         self, messages: Iterable[Message], uow: AsyncUnitOfWork | None, given: Mapping[str, object]
@@ -223,6 +230,12 @@ class AsyncMessageBus:
         run = Run(messages, self._dependencies.scope(given), uow)
         await drive_async(run, self._routes.of, concurrent=self._concurrent)
         return run.results
+
+
+def _fresh(uow: U) -> U:
+    if uow.unit.active:
+        raise ConfigurationError("uow gave a unit of work that is open; it makes one for each message")
+    return uow
 
 
 def _all_or_failed(outcomes: Sequence[Results[Any] | Exception]) -> Sequence[Results[Any]]:

@@ -59,9 +59,7 @@ class HandlerRegistry:
 class RegisteredHandlers:
     """Makes the handlers of a registry: by `make(handler_class)`, which may be asynchronous, or without arguments."""
 
-    def __init__(
-        self, registry: HandlerRegistry, make: Callable[[type[Any]], Any] | None = None
-    ) -> None:
+    def __init__(self, registry: HandlerRegistry, make: Callable[[type[Any]], Any] | None = None) -> None:
         self._registry = registry
         self._make = make or _without_arguments
 
@@ -110,13 +108,12 @@ class DomainEventDispatcher:
         """Have the events processed that an aggregate has raised; it forgets them. Integration events are refused."""
         seen = Seen()
         seen.add(entity)
-        for raised in seen.pop_events():
-            if not isinstance(raised.message, DomainEvent):
-                name = type(raised.message).__name__
-                raise ConfigurationError(
-                    f"{name} is no domain event; what is for other services goes to a unit of work"
-                )
-            self.store_event(raised.message)
+        raised = [each.message for each in seen.pop_events()]
+        events = [each for each in raised if isinstance(each, DomainEvent)]
+        if len(events) < len(raised):
+            names = ", ".join(type(each).__name__ for each in raised if not isinstance(each, DomainEvent))
+            raise ConfigurationError(f"{names} is no domain event; what is for other services goes to a unit of work")
+        self.store_events(events)
 
     async def process(self) -> Results[Any]:
         """Handle everything that is stored, and everything that handlers store, until nothing is left.
@@ -125,11 +122,11 @@ class DomainEventDispatcher:
         """
         stored, self._stored = self._stored, []
         run = Run(stored, _NOTHING.scope())
-        self._run = run
+        around, self._run = self._run, run
         try:
             await drive_async(run, self._routes_of)
         finally:
-            self._run = None
+            self._run = around
         return run.results
 
     async def __aenter__(self) -> Self:
@@ -140,7 +137,8 @@ class DomainEventDispatcher:
     ) -> None:
         if error is None:
             await self.process()
-        self._stored.clear()
+        else:
+            self._stored.clear()
 
     async def _routes_of(self, message: Message) -> Sequence[Route]:
         event_type = cast("type[DomainEvent]", type(message))

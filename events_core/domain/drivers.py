@@ -8,7 +8,7 @@ import anyio
 
 from events_core.domain.engine import Route, Run
 from events_core.errors import ConfigurationError
-from events_core.handlers import Handler, OnError
+from events_core.handlers import Handler
 from events_core.messages import Message
 
 __all__ = ["drive", "drive_async", "step", "step_async"]
@@ -28,11 +28,14 @@ def step(run: Run, routes_of: RoutesOf) -> None:
     """Handle the message that has waited longest."""
     message = run.queue.popleft()
     for route in routes_of(message):
+        run.begins()
         try:
-            run.succeeded(message, route.handler, _value_of(run, message, route.handler))
+            value = _value_of(run, message, route.handler)
         except Exception as error:
             if not run.tolerates(message, route, error):
                 raise
+        else:
+            run.succeeded(message, route.handler, value)
 
 
 async def drive_async(run: Run, routes_of: RoutesOfAsync, *, concurrent: bool = False) -> None:
@@ -52,33 +55,40 @@ async def step_async(run: Run, routes_of: RoutesOfAsync, *, concurrent: bool = F
         await _side_by_side(run, message, routes)
         return
     for route in routes:
+        run.begins()
         try:
-            run.succeeded(message, route.handler, await _value_of_async(run, message, route.handler))
+            value = await _value_of_async(run, message, route.handler)
         except Exception as error:
             if not run.tolerates(message, route, error):
                 raise
+        else:
+            run.succeeded(message, route.handler, value)
 
 
 async def _side_by_side(run: Run, message: Message, routes: Sequence[Route]) -> None:
-    values: dict[Route, object] = {}
-    errors: dict[Route, Exception] = {}
+    values: dict[int, object] = {}
+    errors: dict[int, Exception] = {}
 
-    async def one(route: Route) -> None:
+    async def one(place: int, route: Route) -> None:
         try:
-            values[route] = await _value_of_async(run, message, route.handler)
+            values[place] = await _value_of_async(run, message, route.handler)
         except Exception as error:  # noqa: BLE001 dealt with below, once all have ended
-            errors[route] = error
-            if route.on_error is OnError.RAISE:
+            errors[place] = error
+            if run.ends_with(route, error):
                 tasks.cancel_scope.cancel()
 
-    async with anyio.create_task_group() as tasks:
-        for route in routes:
-            tasks.start_soon(one, route)
-    for route in routes:
-        if route in values:
-            run.succeeded(message, route.handler, values[route])
-        elif route in errors and not run.tolerates(message, route, errors[route]):
-            raise errors[route]
+    with run.side_by_side():
+        async with anyio.create_task_group() as tasks:
+            for place, route in enumerate(routes):
+                tasks.start_soon(one, place, route)
+    fatal = [error for place, error in errors.items() if run.ends_with(routes[place], error)]
+    if fatal:
+        raise fatal[0]
+    for place, route in enumerate(routes):
+        if place in errors:
+            run.tolerates(message, route, errors[place])
+        else:
+            run.succeeded(message, route.handler, values[place])
 
 
 def _value_of(run: Run, message: Message, handler: Handler) -> object:
@@ -97,6 +107,6 @@ async def _value_of_async(run: Run, message: Message, handler: Handler) -> objec
         value = handler.call(message, **handler.arguments(run.scope.values))
     else:
         value = handler.call(message, **await run.arguments_async(handler))
-    if handler.is_async or inspect.iscoroutine(value):
+    if handler.is_async or (value is not None and inspect.isawaitable(value)):
         value = await value
     return value

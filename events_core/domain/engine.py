@@ -3,10 +3,12 @@
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast, overload
 
+from events_core.domain.unit import Status
 from events_core.domain.unit_of_work import AsyncUnitOfWork, UnitOfWork
-from events_core.errors import ConfigurationError, NoHandler
+from events_core.errors import ConfigurationError, NoHandler, UnitOfWorkError
 from events_core.handlers import Handler, OnError, Scope
 from events_core.messages import IntegrationEvent, Message
 
@@ -151,16 +153,29 @@ class Run:
         self._hook(given)
         return given
 
+    def begins(self) -> None:
+        """A handler begins, or several side by side."""
+        if self._unit is not None:
+            self._unit.handling()
+
+    def side_by_side(self) -> AbstractContextManager[None]:
+        """Meanwhile handlers run in tasks of their own."""
+        return nullcontext() if self._unit is None else self._unit.side_by_side()
+
     def succeeded(self, message: Message, handler: Handler, value: object) -> None:
         """Take note of what a handler returned, and queue what it raised."""
         self._outcomes.append((message, handler.name, value, None))
         if self._unit is not None:
             self._unit.handled()
-            self.queue.extend(self._unit.collect())
+            self.collect()
+
+    def ends_with(self, route: Route, error: Exception) -> bool:
+        """Whether this error ends the call. A transaction that cannot commit does, whatever was asked for."""
+        return route.on_error is OnError.RAISE or isinstance(error, UnitOfWorkError)
 
     def tolerates(self, message: Message, route: Route, error: Exception) -> bool:
         """Whether to go on after this error: it is logged then, and what was raised before it is queued."""
-        if route.on_error is OnError.RAISE:
+        if self.ends_with(route, error):
             return False
         name = route.handler.name
         _log.error("%s failed on %s, and the others go on", name, type(message).__name__, exc_info=error)
@@ -169,20 +184,25 @@ class Run:
         return True
 
     def take_raised(self) -> list[Message]:
-        """What waits to be handled, and then what waits to be sent; neither waits any more."""
+        """What waits to be handled, and then what waits to be sent alone; neither waits any more."""
         waiting: list[Message] = list(self.queue)
         self.queue.clear()
         if self._unit is not None:
-            waiting += [each.event for each in self._unit.stream.pending]
+            handled = {id(each) for each in waiting}
+            waiting += [each.event for each in self._unit.stream.pending if id(each.event) not in handled]
             self._unit.stream.clear()
         return waiting
 
     def collect(self) -> None:
-        """Queue what was raised in the unit of work."""
-        if self._unit is not None:
-            self.queue.extend(self._unit.collect())
+        """Queue what was raised in the unit of work; drop everything if it is rolled back."""
+        if self._unit is None:
+            return
+        self.queue.extend(self._unit.collect())
+        if self._unit.status is Status.ROLLED_BACK:
+            self.queue.clear()
 
     def _hook(self, given: dict[str, object]) -> None:
         if self._unit is not None and self.scope.hooked:
-            for name in given.keys() & self.scope.hooked:
-                self._unit.hook(given[name])
+            for name, dependency in given.items():
+                if name in self.scope.hooked:
+                    self._unit.hook(dependency)

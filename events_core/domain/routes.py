@@ -31,7 +31,7 @@ class Routes:
         self._strict = strict
         self._allow_async = allow_async
         self._routes: dict[type[Message], tuple[Route, ...]] = {}
-        self._calls: set[tuple[type[Message], Callable[..., Any]]] = set()
+        self._calls: dict[type[Message], list[Callable[..., Any]]] = {}
 
     def add_all(self, handlers: Handlers) -> None:
         """Add a table of handlers."""
@@ -44,17 +44,17 @@ class Routes:
         if message_type.__contract__ is None:
             raise ConfigurationError(f"{message_type.__name__} is abstract; register handlers for what derives from it")
         handler = handler_of(call)
-        self._check(message_type, handler)
+        self._check(message_type, call, handler)
         self._dependencies.check(handler)
         route = Route(handler, on_error or self._on_error)
         self._routes[message_type] = (*self._routes.get(message_type, ()), route)
-        self._calls.add((message_type, call))
+        self._calls.setdefault(message_type, []).append(call)
 
     def scan(self, package: str) -> None:
         """Add the handlers of a package that are marked with `@listen`; those that are there already stay as they are."""
         for call, listening in find_listeners(package):
             for message_type in message_types_of(call):
-                if (message_type, call) not in self._calls:
+                if call not in self._calls.get(message_type, ()):
                     self.add(message_type, call, listening.on_error)
 
     def of(self, message: Message) -> Sequence[Route]:
@@ -74,11 +74,11 @@ class Routes:
         """The integration events among the messages that are handled."""
         return tuple(each for each in self._routes if issubclass(each, IntegrationEvent))
 
-    def _check(self, message_type: type[Message], handler: Handler) -> None:
+    def _check(self, message_type: type[Message], call: Callable[..., Any], handler: Handler) -> None:
         name, known = message_type.__name__, self._routes.get(message_type, ())
         if handler.is_async and not self._allow_async:
             raise ConfigurationError(f"{handler.name} is a coroutine function; register it on an AsyncMessageBus")
         if known and issubclass(message_type, Command):
             raise DuplicateHandler(f"the command {name} is handled by {known[0].handler.name}, and has one handler")
-        if any(each.handler.name == handler.name for each in known):
-            raise DuplicateHandler(f"{handler.name} handles {name} already; give it a name of its own")
+        if call in self._calls.get(message_type, ()):
+            raise DuplicateHandler(f"{handler.name} handles {name} already")

@@ -1,9 +1,11 @@
 """The events of a unit of work that are for other services."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
 
+from events_core.domain.aggregate import next_place
 from events_core.errors import ConfigurationError
 from events_core.messages import DomainEvent, IntegrationEvent
 from events_core.ports import AfterCommit, Outgoing, Sink, Topic
@@ -23,7 +25,11 @@ class EventStream:
     def __init__(self, sink: Sink | None = None, topics: Topics = _NOWHERE) -> None:
         self._sink = sink
         self._topics = topics
-        self._pending: list[Outgoing] = []
+        self._pending: list[tuple[float, Outgoing]] = []
+
+    def anew(self) -> "EventStream":
+        """One with the same sink and topics, and nothing to send yet: each unit of work has its own."""
+        return EventStream(self._sink, self._topics)
 
     def publish(
         self,
@@ -33,22 +39,28 @@ class EventStream:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Have an event sent after the commit, behind those published before.
+        """Have an event sent after the commit, behind what was raised before.
 
         `ConfigurationError` where nobody says to which topic.
         """
         if self._sink is not None:
-            topic = topic or self._topic_of(event)
-            self._pending.append(Outgoing(topic=topic, event=event, key=key, headers=headers))
+            outgoing = Outgoing(topic=topic or self._topic_of(event), event=event, key=key, headers=headers)
+            self._pending.append((next_place(), outgoing))
+
+    def take(self, event: IntegrationEvent | DomainEvent, place: float) -> None:
+        """Have an event sent after the commit, in its place among those that were raised."""
+        if self._sink is not None:
+            self._pending.append((place, Outgoing(topic=self._topic_of(event), event=event)))
 
     @property
     def pending(self) -> Sequence[Outgoing]:
-        """What the next commit sends."""
-        return tuple(self._pending)
+        """What the next commit sends, in the order in which it was raised."""
+        return [outgoing for _, outgoing in sorted(self._pending, key=itemgetter(0))]
 
     def stage(self) -> AfterCommit | None:
         """Hand everything to the sink, inside the transaction; what is left to do after it, if anything is."""
-        pending, self._pending = self._pending, []
+        pending = self.pending
+        self.clear()
         return self._sink.stage(pending) if self._sink is not None and pending else None
 
     def clear(self) -> None:

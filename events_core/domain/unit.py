@@ -1,6 +1,10 @@
 """What a unit of work is, apart from how it talks to a database: the same for the sync and the async one."""
 
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from enum import Enum
+from typing import Any
 
 from events_core.domain.aggregate import Raised, Seen, next_place, place_of
 from events_core.domain.stream import EventStream
@@ -20,6 +24,16 @@ class Status(Enum):
     ROLLED_BACK = "rolled back"
 
 
+class _Block:
+    """A `with` block around a part of the work."""
+
+    __slots__ = ("committed", "task")
+
+    def __init__(self, task: "asyncio.Task[Any] | None") -> None:
+        self.committed: bool = False
+        self.task: asyncio.Task[Any] | None = task
+
+
 class Unit:
     """One unit of work: its nested blocks, what they agreed on, and the events raised inside.
 
@@ -28,49 +42,78 @@ class Unit:
     """
 
     def __init__(self, stream: EventStream) -> None:
-        self.stream: EventStream = stream
+        self.stream: EventStream = stream.anew()
+        """Its own, though the one it was given may be that of many."""
         self.seen: Seen = Seen()
         self.status: Status = Status.NEW
         self.driven: bool = False
         """Whether a message bus handles its events right now."""
         self._emitted: list[Raised] = []
         self._hooked: dict[int, object] = {}
-        self._committed_blocks: list[bool] = []
-        """For each open block, whether it has committed."""
+        self._blocks: list[_Block] = []
         self._agreed: bool | None = None
         """How the inner blocks ended: with a commit or without, None as long as there was none."""
+        self._block_ended: bool = False
+        """Whether an inner block ended since a handler began."""
+        self._side_by_side: int = 0
+        """How many blocks are around handlers that run side by side, each in a task of its own."""
 
     @property
     def active(self) -> bool:
         """Whether it is between its beginning and its end."""
-        return bool(self._committed_blocks)
+        return bool(self._blocks)
 
     @property
     def is_inner(self) -> bool:
         """Whether the current block stands inside another one of this unit."""
-        return len(self._committed_blocks) > 1
+        return len(self._blocks) > 1
 
     @property
     def wants_commit(self) -> bool:
-        """Whether no inner block left without commit."""
-        return self._agreed is not False
+        """Whether no inner block left without commit, and nobody rolled back."""
+        return self._agreed is not False and self.status is not Status.ROLLED_BACK
 
-    def enter(self) -> bool:
-        """Begin a block; whether it is the outermost."""
-        self._committed_blocks.append(False)
-        if len(self._committed_blocks) > 1:
+    def enter(self, task: "asyncio.Task[Any] | None" = None) -> bool:
+        """Begin a block; whether it is the outermost. `UnitOfWorkError` inside the block of another task."""
+        self.join(task)
+        self._blocks.append(_Block(task))
+        if len(self._blocks) > 1:
             return False
         self.status = Status.ACTIVE
         self._agreed = None
+        self._block_ended = False
         return True
+
+    def not_begun(self) -> None:
+        """The outermost block could not begin."""
+        self._blocks.clear()
+        self.status = Status.NEW
+
+    def join(self, task: "asyncio.Task[Any] | None") -> None:
+        """Refuse a task that would take part in the transaction of another one which does not wait for it."""
+        if task is None or not self._blocks or len(self._blocks) == self._side_by_side:
+            return
+        owner = self._blocks[-1].task
+        if owner is not None and owner is not task and not owner.done():
+            raise UnitOfWorkError("this unit of work is open in another task; make one for each task")
+
+    @contextmanager
+    def side_by_side(self) -> Generator[None]:
+        """Meanwhile other tasks may join."""
+        before, self._side_by_side = self._side_by_side, len(self._blocks)
+        try:
+            yield
+        finally:
+            self._side_by_side = before
 
     def leave(self, *, failed: bool) -> bool:
         """End a block; whether it is the outermost. An error decides nothing here: it goes its way."""
-        committed = self._committed_blocks.pop()
-        if not self._committed_blocks:
+        block = self._blocks.pop()
+        if not self._blocks:
             return True
         if not failed:
-            self.agree(committed=committed)
+            self._block_ended = True
+            self.agree(committed=block.committed)
         return False
 
     def agree(self, *, committed: bool) -> None:
@@ -78,29 +121,31 @@ class Unit:
         if self._agreed is None:
             self._agreed = committed
         elif self._agreed is not committed:
+            self._agreed = False
             raise UnitOfWorkError(
                 "one block of this unit of work committed and another left without commit; commit in both, "
                 "or leave the commit to the outermost block alone"
             )
 
+    def handling(self) -> None:
+        """A handler begins, or several side by side."""
+        self._block_ended = False
+
     def handled(self) -> None:
         """A handler has succeeded: where it had no block of its own, it agrees to the commit of the whole."""
-        if self._agreed is None:
-            self._agreed = True
+        if not self._block_ended and self.status is not Status.ROLLED_BACK:
+            self.agree(committed=True)
 
     def is_outermost_commit(self) -> bool:
         """Note that the current block commits; whether that is the commit of the whole."""
-        if not self._committed_blocks:
+        if not self._blocks:
             raise UnitOfWorkError("commit() outside of the unit of work; use it inside of `with uow:`")
         if self.status is Status.ROLLED_BACK:
             raise UnitOfWorkError("this unit of work is rolled back and cannot commit; begin another one")
-        self._committed_blocks[-1] = True
-        if len(self._committed_blocks) > 1:
+        self._blocks[-1].committed = True
+        if len(self._blocks) > 1:
             return False
-        if not self.wants_commit:
-            raise UnitOfWorkError(
-                "a block inside this unit of work left without commit; commit there as well, or nowhere"
-            )
+        self._refuse_unwanted()
         return True
 
     def emit(self, message: Message) -> None:
@@ -120,11 +165,12 @@ class Unit:
             raised, self._emitted = sorted((*raised, *self._emitted), key=place_of), []
         if not self.wants_commit:
             return []
-        return [each.message for each in raised if self._stays(each.message)]
+        return [each.message for each in raised if self._stays(each)]
 
     def stage(self) -> list[AfterCommit]:
-        """Right before the commit: what is to be done after it."""
+        """Right before the commit: what is to be done after it. `UnitOfWorkError` where handlers do not want it."""
         self.collect()
+        self._refuse_unwanted()
         send = self.stream.stage()
         hooks = self._hooks("after_commit")
         return [send, *hooks] if send is not None else hooks
@@ -145,13 +191,19 @@ class Unit:
         self.seen.clear()
         self.stream.clear()
 
-    def _stays(self, message: Message) -> bool:
-        if isinstance(message, IntegrationEvent):
-            self.stream.publish(message)
+    def _stays(self, raised: Raised) -> bool:
+        if isinstance(raised.message, IntegrationEvent):
+            self.stream.take(raised.message, raised.place)
             return False
-        if isinstance(message, DomainEvent) and message.__published__:
-            self.stream.publish(message)
+        if isinstance(raised.message, DomainEvent) and raised.message.__published__:
+            self.stream.take(raised.message, raised.place)
         return True
+
+    def _refuse_unwanted(self) -> None:
+        if not self.wants_commit:
+            raise UnitOfWorkError(
+                "a block inside this unit of work rolled back or left without commit; commit there as well, or nowhere"
+            )
 
     def _hooks(self, name: str) -> list[AfterCommit]:
         hooks: list[AfterCommit | None] = [getattr(each, name, None) for each in self._hooked.values()]

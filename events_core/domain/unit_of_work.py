@@ -1,22 +1,19 @@
 """One transaction, the aggregates in it, and the events they raise: all of it is kept, or nothing."""
 
-import inspect
-import logging
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 from anyio import CancelScope
 
 from events_core.domain.aggregate import Seen
+from events_core.domain.endings import do_all, do_all_async, log_failed, raise_failed, refuse_async, to_the_end
 from events_core.domain.stream import EventStream
 from events_core.domain.unit import Status, Unit
-from events_core.errors import AfterCommitFailed, ConfigurationError
 from events_core.messages import Message
 from events_core.ports import AfterCommit
-
-_log = logging.getLogger(__name__)
 
 __all__ = ["AsyncUnitOfWork", "UnitOfWork"]
 
@@ -85,26 +82,30 @@ class UnitOfWork(ABC):
             if self._bus is not None and not self.unit.driven:
                 self._bus.handle_raised(self)
             afterwards = self.unit.stage()
+            refuse_async(afterwards)
             self._commit()
         except BaseException:
             self.rollback()
             raise
         self.unit.committed()
-        _raise_failed(_do_all(afterwards))
+        raise_failed(do_all(afterwards))
 
     def rollback(self) -> None:
         """Undo everything, and drop the events raised; also what inner and outer blocks did."""
         if not self.unit.active or self.unit.status is Status.ROLLED_BACK:
             return
-        self._rollback()
-        _log_failed(_do_all(self.unit.rolled_back()))
+        afterwards = self.unit.rolled_back()
+        try:
+            self._rollback()
+        finally:
+            log_failed(do_all(afterwards))
 
     def __enter__(self) -> Self:
         if self.unit.enter():
             try:
                 self._begin()
             except BaseException:
-                self.unit.leave(failed=True)
+                self.unit.not_begun()
                 raise
         return self
 
@@ -124,7 +125,7 @@ class UnitOfWork(ABC):
 
     @abstractmethod
     def _begin(self) -> None:
-        """Begin a transaction."""
+        """Begin a transaction. Where this raises, nothing else is called: what was taken is given back here."""
 
     @abstractmethod
     def _commit(self) -> None:
@@ -135,7 +136,7 @@ class UnitOfWork(ABC):
         """Roll it back; also called after a failed commit."""
 
     def _close(self) -> None:  # noqa: B027 many have nothing to give back
-        """Give back what `_begin` took."""
+        """Give back what `_begin` took; what was done after the last commit is not to be kept."""
 
 
 class AsyncUnitOfWork(ABC):
@@ -177,29 +178,30 @@ class AsyncUnitOfWork(ABC):
         try:
             if self._bus is not None and not self.unit.driven:
                 await self._bus.handle_raised(self)
-            afterwards = self.unit.stage()
-            with CancelScope(shield=True):  # cancelled half-way, nobody would know whether it holds
-                await self._commit()
+            # Cancelled half-way, nobody would know whether it holds.
+            await to_the_end(self._commit_and_after(self.unit.stage()))
         except BaseException:
-            await self.rollback()
+            if self.unit.status is not Status.COMMITTED:
+                await self.rollback()
             raise
-        self.unit.committed()
-        _raise_failed(await _do_all_async(afterwards))
 
     async def rollback(self) -> None:
         """Undo everything, and drop the events raised; also what inner and outer blocks did."""
         if not self.unit.active or self.unit.status is Status.ROLLED_BACK:
             return
+        afterwards = self.unit.rolled_back()
         with CancelScope(shield=True):
-            await self._rollback()
-        _log_failed(await _do_all_async(self.unit.rolled_back()))
+            try:
+                await self._rollback()
+            finally:
+                log_failed(await do_all_async(afterwards))
 
     async def __aenter__(self) -> Self:
-        if self.unit.enter():
+        if self.unit.enter(asyncio.current_task()):
             try:
                 await self._begin()
             except BaseException:
-                self.unit.leave(failed=True)
+                self.unit.not_begun()
                 raise
         return self
 
@@ -218,55 +220,22 @@ class AsyncUnitOfWork(ABC):
             with CancelScope(shield=True):
                 await self._close()
 
+    async def _commit_and_after(self, afterwards: Sequence[AfterCommit]) -> None:
+        await self._commit()
+        self.unit.committed()
+        raise_failed(await do_all_async(afterwards))
+
     @abstractmethod
     async def _begin(self) -> None:
-        """Begin a transaction."""
+        """Begin a transaction. Where this raises, nothing else is called: what was taken is given back here."""
 
     @abstractmethod
     async def _commit(self) -> None:
-        """Commit it."""
+        """Commit it. Called in a task of its own, which no cancellation of the caller reaches."""
 
     @abstractmethod
     async def _rollback(self) -> None:
         """Roll it back; also called after a failed commit."""
 
     async def _close(self) -> None:  # noqa: B027 many have nothing to give back
-        """Give back what `_begin` took."""
-
-
-def _do_all(steps: Iterable[AfterCommit]) -> list[Exception]:
-    """Do every step, whatever another raises; what was raised."""
-    failed: list[Exception] = []
-    for step in steps:
-        try:
-            if inspect.isawaitable(step()):
-                failed.append(_needs_async(step))
-        except Exception as error:  # noqa: BLE001 the transaction has ended: what failed after it is reported
-            failed.append(error)
-    return failed
-
-
-async def _do_all_async(steps: Iterable[AfterCommit]) -> list[Exception]:
-    failed: list[Exception] = []
-    for step in steps:
-        try:
-            done = step()
-            if inspect.isawaitable(done):
-                await done
-        except Exception as error:  # noqa: BLE001 the transaction has ended: what failed after it is reported
-            failed.append(error)
-    return failed
-
-
-def _needs_async(step: AfterCommit) -> Exception:
-    return ConfigurationError(f"{step!r} is asynchronous: give it to an AsyncUnitOfWork")
-
-
-def _raise_failed(errors: list[Exception]) -> None:
-    if errors:
-        raise AfterCommitFailed(errors) from errors[0]
-
-
-def _log_failed(errors: list[Exception]) -> None:
-    for error in errors:
-        _log.error("a hook after rollback failed", exc_info=error)
+        """Give back what `_begin` took; what was done after the last commit is not to be kept."""

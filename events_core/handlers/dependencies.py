@@ -3,12 +3,14 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, cast
 
+import anyio
+
 from events_core.errors import ConfigurationError
-from events_core.handlers.handler import Handler
+from events_core.handlers.handler import Handler, is_async
 
 __all__ = ["Dependencies", "Factory", "Scope"]
 
@@ -23,15 +25,19 @@ class Factory:
     """
 
     make: Callable[..., object]
+    _takes_uow: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_takes_uow", _takes_uow(self.make))
 
     def __call__(self, uow: object) -> object:
         """Make one."""
-        return self.make(uow=uow) if "uow" in inspect.signature(self.make).parameters else self.make()
+        return self.make(uow=uow) if self._takes_uow else self.make()
 
     @property
     def is_async(self) -> bool:
         """Whether what it makes is awaited."""
-        return inspect.iscoroutinefunction(self.make)
+        return is_async(self.make)
 
 
 class Dependencies:
@@ -86,7 +92,7 @@ class Dependencies:
 class Scope:
     """What the handlers of one call share: each factory makes its dependency once."""
 
-    __slots__ = ("_factories", "hooked", "is_plain", "values")
+    __slots__ = ("_factories", "_making", "hooked", "is_plain", "values")
 
     def __init__(self, values: dict[str, object], factories: Mapping[str, Factory], hooked: AbstractSet[str]) -> None:
         self.values: dict[str, object] = values
@@ -95,18 +101,26 @@ class Scope:
         self.is_plain: bool = not factories and not hooked
         """Whether everything is there, and nobody wants to be told anything."""
         self._factories = factories
+        self._making: anyio.Lock | None = None
 
     def arguments(self, handler: Handler) -> dict[str, object]:
         """For a handler, where no factory is asynchronous."""
         for name, factory in self._missing(handler):
-            self.keep(name, factory(self.values.get("uow")))
+            made = factory(self.values.get("uow"))
+            if inspect.iscoroutine(made):
+                made.close()
+                raise ConfigurationError(f"the factory of {name} returned a coroutine; use AsyncMessageBus")
+            self.keep(name, made)
         return handler.arguments(self.values)
 
     async def arguments_async(self, handler: Handler) -> dict[str, object]:
-        """For a handler, with factories of either kind."""
-        for name, factory in self._missing(handler):
-            made = factory(self.values.get("uow"))
-            self.keep(name, await cast("Awaitable[object]", made) if inspect.isawaitable(made) else made)
+        """For a handler, with factories of either kind; handlers side by side get the same."""
+        if self._missing(handler):
+            self._making = self._making or anyio.Lock()
+            async with self._making:
+                for name, factory in self._missing(handler):
+                    made = factory(self.values.get("uow"))
+                    self.keep(name, await cast("Awaitable[object]", made) if inspect.isawaitable(made) else made)
         return handler.arguments(self.values)
 
     def keep(self, name: str, dependency: object) -> None:
@@ -125,4 +139,13 @@ class Scope:
 
 def wants_hooks(dependency: object) -> bool:
     """Whether it is told about the end of a unit of work: `after_commit()`, `after_rollback()`."""
+    if isinstance(dependency, type):
+        return False
     return hasattr(dependency, "after_commit") or hasattr(dependency, "after_rollback")
+
+
+def _takes_uow(make: Callable[..., object]) -> bool:
+    try:
+        return "uow" in inspect.signature(make).parameters
+    except ValueError:  # some built-in classes have no signature
+        return False

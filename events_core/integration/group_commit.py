@@ -16,9 +16,10 @@ class GroupCommit(Generic[T]):
     """Batches of what came together, in order; a lone item goes at once.
 
     `write` takes a batch and returns what is to be written again, before everything later. It does not raise.
+    `on_idle` is called whenever everything is written.
     """
 
-    __slots__ = ("_idle", "_limit", "_overlap", "_spawn", "_waiting", "_write", "_writers")
+    __slots__ = ("_idle", "_limit", "_on_idle", "_overlap", "_spawn", "_waiting", "_write", "_writers")
 
     def __init__(
         self,
@@ -27,11 +28,13 @@ class GroupCommit(Generic[T]):
         spawn: Spawn,
         limit: int = 500,
         overlap: int = 2,
+        on_idle: Callable[[], None] | None = None,
     ) -> None:
         self._write = write
         self._spawn = spawn
         self._limit = limit
         self._overlap = overlap
+        self._on_idle = on_idle
         self._waiting: deque[T] = deque()
         self._writers = 0
         self._idle: list[asyncio.Future[None]] = []
@@ -66,3 +69,5 @@ class GroupCommit(Generic[T]):
             if not idle.done():
                 idle.set_result(None)
         self._idle.clear()
+        if self._on_idle is not None and not self._waiting:
+            self._on_idle()

@@ -120,7 +120,11 @@ class Sender:
         async def write(batch: Sequence[_Pending]) -> Sequence[_Pending]:
             return await self._write(topic, batch, backoff)
 
-        lane = self._topics[topic.name] = GroupCommit(write, spawn=self._spawn)
+        def forget() -> None:
+            # Topics may come and go by the thousand.
+            del self._topics[topic.name]
+
+        lane = self._topics[topic.name] = GroupCommit(write, spawn=self._spawn, on_idle=forget)
         return lane
 
     async def _write(self, topic: Topic, batch: Sequence[_Pending], backoff: Backoff) -> Sequence[_Pending]:

@@ -82,15 +82,12 @@ class Subscriptions:
 
     def is_handled_by(self, task: "asyncio.Task[object] | None", only: Registration | None = None) -> bool:
         """Whether this task runs a handler, of any registration or of one."""
-        members = {name: member for hub in self._hubs.values() for name, member in hub.members.items()}
-        running: dict[str, Engine | Member] = {**self._engines, **members}
-        return any(each.is_handled_by(task) for name, each in running.items() if only is None or only.name == name)
+        running = self._running() if only is None else self._running_of(only)
+        return any(each.is_handled_by(task) for each in running)
 
     async def drain(self, seconds: float) -> None:
         """Drain all at once."""
-        running: list[Engine | Member] = [*self._engines.values()]
-        running += [member for hub in self._hubs.values() for member in hub.members.values()]
-        await asyncio.gather(*(each.drain(seconds) for each in running))
+        await asyncio.gather(*(each.drain(seconds) for each in self._running()))
         await asyncio.gather(*(hub.stop() for hub in self._hubs.values()))
 
     def forget(self) -> None:
@@ -115,6 +112,16 @@ class Subscriptions:
         durable = [await engine.health() for engine in self._engines.values()]
         broadcast = [each for hub in self._hubs.values() for each in await hub.health()]
         return (*durable, *broadcast)
+
+    def _running(self) -> list[Engine | Member]:
+        members = [member for hub in self._hubs.values() for member in hub.members.values()]
+        return [*self._engines.values(), *members]
+
+    def _running_of(self, registration: Registration) -> list[Engine | Member]:
+        # Looked up by name: thousands of registrations may leave at once.
+        hub = self._hubs.get(registration.topic.name)
+        member = None if hub is None else hub.members.get(registration.name)
+        return [each for each in (self._engines.get(registration.name), member) if each is not None]
 
     async def _join(self, member: Member, *, wait: bool) -> None:
         topic = member.registration.topic

@@ -184,6 +184,12 @@ class InMemoryBroker:
         """The topic of this name, made where there is none."""
         return self._topics.setdefault(name, StoredTopic())
 
+    def forget_unused(self, name: str) -> None:
+        """Nothing is stored of a topic that nobody subscribes to: topics may come and go by the thousand."""
+        topic = self._topics.get(name)
+        if topic is not None and not topic.subscriptions and not topic.broadcasts:
+            del self._topics[name]
+
     def origin(self, topic: str) -> str:
         """A name for the next arriving event."""
         return f"memory:{topic}/{next(self._sequence)}"

@@ -52,6 +52,11 @@ class InMemoryOutboxStore:
         self._held: set[int] = set()
         self._listeners: list[Callable[[], None]] = []
 
+    @property
+    def kept(self) -> int:
+        """How many events are kept although they were sent."""
+        return sum(row.sent is not None for row in self._rows.values())
+
     def write(self, event: Waiting) -> None:
         """Store it now."""
         self._last += 1

@@ -52,8 +52,11 @@ class InMemoryTransport:
     async def publish(self, topic: Topic, batch: Sequence[Wire]) -> Sequence[EventsError | None]:
         """Append to every subscription that wants the event, waiting where one is full."""
         stored_topic = self._broker.topic(topic.name)
-        async with stored_topic.turn:
-            return [await self._publish_one(topic.name, stored_topic, wire) for wire in batch]
+        try:
+            async with stored_topic.turn:
+                return [await self._publish_one(topic.name, stored_topic, wire) for wire in batch]
+        finally:
+            self._broker.forget_unused(topic.name)
 
     async def subscribe(self, subscription: Subscription) -> Feed:
         """Make the subscription where there is none, add its types, and feed it."""
@@ -106,7 +109,13 @@ class InMemoryTransport:
     def _broadcast(self, subscription: Subscription, topic: StoredTopic, notify: Notify) -> Feed:
         inlet = Inlet(subscription.window)
         topic.broadcasts.append(inlet)
-        return self._add(BroadcastFeed(topic, subscription.topic.name, inlet, notify, self._forget))
+        name = subscription.topic.name
+
+        def forget(feed: BroadcastFeed) -> None:
+            self._forget(feed)
+            self._broker.forget_unused(name)
+
+        return self._add(BroadcastFeed(topic, name, inlet, notify, forget))
 
     def _report_recreation(self, subscription: Subscription, notify: Notify) -> None:
         if (subscription.topic.name, subscription.consumer) in self._fed:

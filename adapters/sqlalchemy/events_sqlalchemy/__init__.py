@@ -1,0 +1,18 @@
+"""Outbox and inbox on SQLAlchemy 2: PostgreSQL and SQLite, asynchronous and synchronous sessions."""
+
+from events_sqlalchemy.inbox import SqlAlchemyInbox, SqlAlchemyInboxStore
+from events_sqlalchemy.opening import store_from_url
+from events_sqlalchemy.outbox import SqlAlchemyOutbox
+from events_sqlalchemy.store import SqlAlchemyOutboxStore
+from events_sqlalchemy.tables import OutboxTables, inbox_table, outbox_tables
+
+__all__ = [
+    "OutboxTables",
+    "SqlAlchemyInbox",
+    "SqlAlchemyInboxStore",
+    "SqlAlchemyOutbox",
+    "SqlAlchemyOutboxStore",
+    "inbox_table",
+    "outbox_tables",
+    "store_from_url",
+]
