@@ -1,0 +1,1 @@
+"""The world around the service: a database, and people who read mail."""

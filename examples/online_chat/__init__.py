@@ -1,0 +1,1 @@
+"""A chat: rooms are topics, and everybody in a room is a consumer of it."""

@@ -1,0 +1,1 @@
+"""Books, their reviews, and what is said about them."""

@@ -1,0 +1,1 @@
+"""What the club does with commands and events."""

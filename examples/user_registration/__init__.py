@@ -1,0 +1,1 @@
+"""People register with one service, another one mails them: state and event in one transaction, each mail once."""

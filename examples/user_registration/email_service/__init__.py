@@ -1,0 +1,1 @@
+"""Whoever registers is mailed once: a consumer, an inbox, and SMTP."""

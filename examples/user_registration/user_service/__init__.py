@@ -1,0 +1,1 @@
+"""Who is registered: an HTTP API, a domain, a database, and an outbox."""

@@ -1,0 +1,1 @@
+"""What the service does: commands, and the handlers of one transaction."""
