@@ -3,11 +3,13 @@
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from events_core.cli import outbox_relay, topology
 
 __all__ = ["main"]
+
+_Group: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 argparse has no other name for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="events", description="Typed events between services.")
-    groups = {(): parser.add_subparsers(required=True, metavar="COMMAND")}
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    groups: dict[str, _Group] = {}
     for command in _COMMANDS:
-        *group, word = command.words
-        if tuple(group) not in groups:
-            above = groups[()].add_parser(group[0], help=f"commands about the {group[0]}")
-            groups[tuple(group)] = above.add_subparsers(required=True, metavar="COMMAND")
-        own = groups[tuple(group)].add_parser(word, help=command.help, description=command.help)
+        *above, word = command.words
+        if above and above[0] not in groups:
+            groups[above[0]] = _group(commands, above[0])
+        group = groups[above[0]] if above else commands
+        own = group.add_parser(word, help=command.help, description=command.help)
         command.add_arguments(own)
         own.set_defaults(run=command.run)
     return parser
+
+
+def _group(commands: _Group, name: str) -> _Group:
+    parser = commands.add_parser(name, help=f"commands about the {name}")
+    return parser.add_subparsers(required=True, metavar="COMMAND")

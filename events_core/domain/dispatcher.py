@@ -4,7 +4,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Final, Generic, Protocol, Self, TypeGuard, TypeVar, cast
+from typing import Any, Generic, Protocol, Self, TypeGuard, TypeVar, cast
 
 from events_core.domain.aggregate import Seen
 from events_core.domain.drivers import drive_async
@@ -18,7 +18,6 @@ __all__ = ["DomainEventDispatcher", "DomainEventHandler", "HandlerFactory", "Han
 E_contra = TypeVar("E_contra", bound=DomainEvent, contravariant=True)
 E = TypeVar("E", bound=DomainEvent)
 
-_NOTHING: Final = Dependencies()
 
 
 class DomainEventHandler(ABC, Generic[E_contra]):
@@ -121,7 +120,7 @@ class DomainEventDispatcher:
         An error of a handler comes out as it is, and what was stored then is dropped.
         """
         stored, self._stored = self._stored, []
-        run = Run(stored, _NOTHING.scope())
+        run = Run(stored, Dependencies().scope())
         around, self._run = self._run, run
         try:
             await drive_async(run, self._routes_of)

@@ -101,7 +101,9 @@ def _named(
     """The parameters after the message: those that must be given, and those that have a default."""
     listed = list(parameters)
     if skip and (not listed or listed[0].kind not in _BY_POSITION):
-        raise ConfigurationError(f"the handler {name} takes the message first, by position")
+        raise ConfigurationError(
+            f"the handler {name} takes the message first, by position; a decorator around it needs functools.wraps"
+        )
     others = [each for each in listed[skip:] if each.kind in (*_BY_NAME, inspect.Parameter.POSITIONAL_ONLY)]
     unnamed = [each.name for each in others if each.kind not in _BY_NAME]
     if unnamed:

@@ -11,7 +11,7 @@ from events_core.integration.memory import InMemoryEventBus
 from events_core.integration.opening import open_bus
 from events_core.integration.registration import Registration
 from events_core.integration.retry import GiveUp, Retry, RetryPolicy
-from events_core.integration.topology import Route, Topology
+from events_core.integration.topology import Flow, Topology
 
 __all__ = [
     "BusConsumer",
@@ -23,6 +23,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetters",
     "EventHandlerConsumer",
+    "Flow",
     "GiveUp",
     "Health",
     "InMemoryEventBus",
@@ -31,7 +32,6 @@ __all__ = [
     "Registration",
     "Retry",
     "RetryPolicy",
-    "Route",
     "SubscriptionHealth",
     "Topology",
     "current_context",

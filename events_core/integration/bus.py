@@ -30,7 +30,7 @@ from events_core.integration.sealing import seal
 from events_core.integration.sender import Sender
 from events_core.integration.subscriptions import Subscriptions
 from events_core.integration.tasks import Tasks
-from events_core.integration.topology import Route, Topology
+from events_core.integration.topology import Flow, Topology
 from events_core.messages import (
     Codec,
     DomainEvent,
@@ -116,7 +116,7 @@ class IntegrationEventBus:
 
     def describe(self) -> Topology:
         """What is registered in this process, as a value to look at; it connects to nothing."""
-        return Topology(source=self._source, routes=tuple(map(Route.of, self.registrations)))
+        return Topology(source=self._source, flows=tuple(map(Flow.of, self.registrations)))
 
     async def startup(self, timeout: float = 30.0) -> None:
         """Connect and subscribe; afterwards every event sent is seen by every registration.

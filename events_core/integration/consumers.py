@@ -19,7 +19,6 @@ EventHandler = Callable[Concatenate[E, ...], Awaitable[None] | None]
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _RESERVED: Final = ("context",)
 """What the bus itself gives to handlers that name it."""
-_CONTEXT_ALONE: Final = Dependencies(reserved=_RESERVED)
 
 
 class Consumer(ABC):
@@ -104,7 +103,7 @@ def handlers_of(consumer: Consumer, event_type: type[IntegrationEvent]) -> tuple
 
 def dependencies_of(consumer: Consumer) -> Dependencies:
     """What a consumer's handlers may name."""
-    return consumer.dependencies if isinstance(consumer, EventHandlerConsumer) else _CONTEXT_ALONE
+    return consumer.dependencies if isinstance(consumer, EventHandlerConsumer) else Dependencies(reserved=_RESERVED)
 
 
 def check_consumer_name(name: object) -> None:

@@ -7,11 +7,11 @@ from typing import Self
 from events_core.integration.registration import Registration
 from events_core.messages import Contract
 
-__all__ = ["Route", "Topology"]
+__all__ = ["Flow", "Topology"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Flow:
     """The way of a topic's events to one consumer."""
 
     topic: str
@@ -45,30 +45,30 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """All routes of one bus, in order of registration."""
+    """All flows of one bus, in order of registration."""
 
     source: str
     """Who the bus sends as."""
-    routes: tuple[Route, ...]
+    flows: tuple[Flow, ...]
 
     @property
     def topics(self) -> tuple[str, ...]:
         """The topics that are consumed, each once, in order."""
-        return _each_once(route.topic for route in self.routes)
+        return _each_once(flow.topic for flow in self.flows)
 
     @property
     def consumers(self) -> tuple[str, ...]:
         """The consumers, each once, in order."""
-        return _each_once(route.consumer for route in self.routes)
+        return _each_once(flow.consumer for flow in self.flows)
 
     @property
     def events(self) -> tuple[Contract, ...]:
         """What is consumed, each contract once, in order."""
-        return tuple(dict.fromkeys(contract for route in self.routes for contract in route.events))
+        return tuple(dict.fromkeys(contract for flow in self.flows for contract in flow.events))
 
-    def of_topic(self, topic: str) -> tuple[Route, ...]:
-        """The routes that begin at this topic."""
-        return tuple(route for route in self.routes if route.topic == topic)
+    def of_topic(self, topic: str) -> tuple[Flow, ...]:
+        """The flows that begin at this topic."""
+        return tuple(flow for flow in self.flows if flow.topic == topic)
 
 
 def _each_once(names: Iterable[str]) -> tuple[str, ...]:

@@ -1,10 +1,12 @@
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from brokers import Broker
+from tests.broker_fixtures import is_required, started
 from tests.faults.platforms import PLATFORMS, Platform
 from tests.faults.scene import Scene
 
@@ -25,25 +27,21 @@ def platform(request: pytest.FixtureRequest) -> Platform:
 
 
 @pytest.fixture(scope="session")
-def rough(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker | None]:
+def rough(
+    platform: Platform, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Broker | None]:
     """The broker that fault tests hurt, and leave in good health."""
     if platform.broker is None:
         yield None
         return
-    broker = platform.broker(tmp_path_factory.mktemp(platform.name))
-    broker.start()
-    try:
-        yield broker
-    finally:
-        broker.stop()
+    with ExitStack() as running:
+        yield started(platform.broker(tmp_path_factory.mktemp(platform.name)), running, required=is_required(request))
 
 
 @pytest.fixture
 async def scene(
     platform: Platform, rough: Broker | None, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Scene]:
-    if (gap := platform.known_gaps.get(request.function.__name__)) is not None:
-        pytest.skip(f"known gap on {platform.name}: {gap}")
     seed = int(os.environ.get("FAULTS_SEED", "1"))
     scene = Scene(platform, rough, tmp_path, seed, request.node.name)
     await scene.open()

@@ -1,23 +1,16 @@
 """What can be done to a Kafka node beside starting, killing and freezing it."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final, cast
 
 from brokers import Broker, FaultProxy, Kafka
 from tests.adapters.kafka.strangers import delete_topic, make_topic
 
-__all__ = ["HANDOVER", "KNOWN_GAPS", "LEASE", "delete_subscription", "delete_topic_of", "hurried", "occupy", "proxy"]
+__all__ = ["HANDOVER", "LEASE", "delete_subscription", "delete_topic_of", "hurried", "occupy", "proxy"]
 
 LEASE: Final = 2
 """Seconds."""
 HANDOVER: Final = 5.0
 """Seconds: until the next heartbeats tell the others, and they joined anew."""
-
-KNOWN_GAPS: Final[Mapping[str, str]] = MappingProxyType({
-    "test_sends_end_in_time_while_the_broker_is_frozen_and_everything_resumes": "sometimes leaves a connection unclosed",
-    "test_the_late_result_of_a_frozen_consumer_does_no_harm": "sometimes its group cannot be deleted in time",
-})  # fmt: skip
 
 
 def hurried(url: str) -> str:

@@ -1,8 +1,8 @@
 """The table of brokers. A new adapter adds a row; what its broker lacks stays None."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -62,8 +62,6 @@ class Platform:
     """Put an object where a subscription's would be, that it cannot work with; of a consumer and a topic."""
     wipe: Callable[[Broker], Awaitable[None]] | None = None
     """Forget everything that was ever stored."""
-    known_gaps: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Tests that do not pass every time yet, each with the reason; they are skipped."""
 
 
 PLATFORMS: Final = (
@@ -80,7 +78,6 @@ PLATFORMS: Final = (
         delete_subscription=kafka.delete_subscription,
         delete_topic=kafka.delete_topic_of,
         occupy=kafka.occupy,
-        known_gaps=kafka.KNOWN_GAPS,
     ),
     Platform(
         name="rabbitmq",

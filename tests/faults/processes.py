@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 
 from tests.faults.waiting import until
-from tests.faults.worker import Consume, Send
 
 __all__ = ["Worker"]
 
@@ -16,14 +15,13 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 class Worker:
-    """A worker process, seen from the test."""
+    """A process that follows an order, seen from the test."""
 
-    def __init__(self, order: Consume | Send, log: Path) -> None:
-        self.order = order
+    def __init__(self, order: msgspec.Struct, log: Path, *, program: str = "tests.faults.worker") -> None:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.worker", msgspec.json.encode(order).decode()],
+                [sys.executable, "-m", program, msgspec.json.encode(order).decode()],
                 cwd=ROOT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.PIPE,

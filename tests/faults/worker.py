@@ -19,7 +19,7 @@ from tests.faults.events import Work
 from tests.faults.journal import Journal
 from tests.faults.waiting import until
 
-__all__ = ["Consume", "Send"]
+__all__ = ["Consume", "Send", "end_with_the_test"]
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _PAUSE: Final = 0.05
@@ -122,7 +122,7 @@ async def _send_on(
             journal.write("confirmed", event_id, number=number)
 
 
-def _end_with_the_test() -> None:
+def end_with_the_test() -> None:
     """The test holds the other end of our standard input."""
 
     def wait() -> None:
@@ -134,7 +134,7 @@ def _end_with_the_test() -> None:
 
 def main(text: str) -> None:
     """Follow an order."""
-    _end_with_the_test()
+    end_with_the_test()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     order = msgspec.json.decode(text, type=Consume | Send)
     journal = Journal(Path(order.journal))

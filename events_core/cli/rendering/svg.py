@@ -6,7 +6,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from events_core.cli.rendering.words import NOTHING, contract, delivery, given_up, retries
-from events_core.integration import Route, Topology
+from events_core.integration import Flow, Topology
 
 __all__ = ["as_svg"]
 
@@ -72,11 +72,11 @@ class _Box:
 
 def as_svg(topology: Topology) -> str:
     """Topics left, consumers with their events beside them, and what follows a failure on the right."""
-    if not topology.routes:
+    if not topology.flows:
         return _page(topology.source, [_text(_Text(NOTHING, "faint"), _MARGIN, _MARGIN + _TITLE)], 360, 100)
     topics = {topic: _Box("topic", (_Text(topic, "name"),)) for topic in topology.topics}
-    consumers = {route: _consumer(route) for route in topology.routes}
-    ends = {route: _after(route) for route in topology.routes}
+    consumers = {flow: _consumer(flow) for flow in topology.flows}
+    ends = {flow: _after(flow) for flow in topology.flows}
     widths = [max(box.width for box in column.values()) for column in (topics, consumers, ends)]
     columns = _Columns(topics, consumers, ends, widths)
     drawn: list[str] = []
@@ -91,50 +91,50 @@ def as_svg(topology: Topology) -> str:
 @dataclass(frozen=True, slots=True)
 class _Columns:
     topics: dict[str, _Box]
-    consumers: dict[Route, _Box]
-    ends: dict[Route, _Box]
+    consumers: dict[Flow, _Box]
+    ends: dict[Flow, _Box]
     widths: list[float]
 
-    def height(self, routes: tuple[Route, ...]) -> float:
-        return sum(map(self._row, routes)) + _GAP * (len(routes) - 1)
+    def height(self, flows: tuple[Flow, ...]) -> float:
+        return sum(map(self._row, flows)) + _GAP * (len(flows) - 1)
 
-    def draw_topic(self, topic: str, routes: tuple[Route, ...], y: float) -> Iterator[str]:
+    def draw_topic(self, topic: str, flows: tuple[Flow, ...], y: float) -> Iterator[str]:
         box = self.topics[topic]
-        middle = y + self.height(routes) / 2
+        middle = y + self.height(flows) / 2
         yield from box.draw(_MARGIN, middle - box.height / 2, self.widths[0])
-        for route in routes:
-            row = self._row(route)
-            yield from self._draw_route(route, middle, y + row / 2)
+        for flow in flows:
+            row = self._row(flow)
+            yield from self._draw_flow(flow, middle, y + row / 2)
             y += row + _GAP
 
-    def _draw_route(self, route: Route, begin: float, middle: float) -> Iterator[str]:
-        consumer, end = self.consumers[route], self.ends[route]
+    def _draw_flow(self, flow: Flow, begin: float, middle: float) -> Iterator[str]:
+        consumer, end = self.consumers[flow], self.ends[flow]
         left = _MARGIN + self.widths[0]
         after = left + _WAY + self.widths[1]
-        yield _way(left, begin, middle, "way broadcast" if route.broadcast else "way")
+        yield _way(left, begin, middle, "way broadcast" if flow.broadcast else "way")
         yield from consumer.draw(left + _WAY, middle - consumer.height / 2, self.widths[1])
         yield _way(after, middle, middle, "way")
         yield from end.draw(after + _WAY, middle - end.height / 2, self.widths[2])
 
-    def _row(self, route: Route) -> float:
-        return max(self.consumers[route].height, self.ends[route].height)
+    def _row(self, flow: Flow) -> float:
+        return max(self.consumers[flow].height, self.ends[flow].height)
 
 
-def _consumer(route: Route) -> _Box:
+def _consumer(flow: Flow) -> _Box:
     shared = {"broadcast": "broadcast: a copy for every process", "ordered": "ordered by key"}.get(
-        delivery(route), "shared by its processes"
+        delivery(flow), "shared by its processes"
     )
-    events = (_Text(contract(each)) for each in route.events)
-    return _Box("box", (_Text(route.consumer, "name"), *events, _Text(shared, "faint")))
+    events = (_Text(contract(each)) for each in flow.events)
+    return _Box("box", (_Text(flow.consumer, "name"), *events, _Text(shared, "faint")))
 
 
-def _after(route: Route) -> _Box:
+def _after(flow: Flow) -> _Box:
     return _Box(
         "after",
         (
             _Text("after a failure", "faint"),
-            _Text(f"retry: {retries(route)}"),
-            _Text(f"then: {given_up(route)}"),
+            _Text(f"retry: {retries(flow)}"),
+            _Text(f"then: {given_up(flow)}"),
         ),
     )
 

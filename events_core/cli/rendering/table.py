@@ -5,7 +5,7 @@ from itertools import zip_longest
 from typing import Final
 
 from events_core.cli.rendering.words import NOTHING, contract, delivery, given_up, retries
-from events_core.integration import Route, Topology
+from events_core.integration import Flow, Topology
 
 __all__ = ["as_table"]
 
@@ -14,8 +14,8 @@ _GAP: Final = "  "
 
 
 def as_table(topology: Topology) -> str:
-    """A line for each event of each route; what a line has in common with the one above it is said once."""
-    if not topology.routes:
+    """A line for each event of each flow; what a line has in common with the one above it is said once."""
+    if not topology.flows:
         return f"{topology.source}: {NOTHING}\n"
     rows = [_HEADINGS, *(row for topic in topology.topics for row in _rows_of(topology.of_topic(topic)))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -23,14 +23,14 @@ def as_table(topology: Topology) -> str:
     return "\n".join((topology.source, "", *lines)) + "\n"
 
 
-def _rows_of(routes: Sequence[Route]) -> Iterator[tuple[str, ...]]:
-    for index, route in enumerate(routes):
+def _rows_of(flows: Sequence[Flow]) -> Iterator[tuple[str, ...]]:
+    for index, flow in enumerate(flows):
         cells = (
-            [route.topic] if index == 0 else [],
-            [route.consumer],
-            [contract(each) for each in route.events],
-            [delivery(route)],
-            [retries(route)],
-            [given_up(route)],
+            [flow.topic] if index == 0 else [],
+            [flow.consumer],
+            [contract(each) for each in flow.events],
+            [delivery(flow)],
+            [retries(flow)],
+            [given_up(flow)],
         )
         yield from zip_longest(*cells, fillvalue="")

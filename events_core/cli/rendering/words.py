@@ -1,8 +1,8 @@
-"""How people read what a route promises."""
+"""How people read what a flow promises."""
 
 from typing import Final
 
-from events_core.integration import Route
+from events_core.integration import Flow
 from events_core.messages import Contract
 
 __all__ = ["NOTHING", "contract", "delivery", "given_up", "retries"]
@@ -17,22 +17,22 @@ def contract(contract: Contract) -> str:
     return f"{contract.type} v{contract.version}"
 
 
-def delivery(route: Route) -> str:
+def delivery(flow: Flow) -> str:
     """Who gets the events, in the order of which."""
-    if route.broadcast:
+    if flow.broadcast:
         return "broadcast"
-    return "ordered" if route.ordered else "shared"
+    return "ordered" if flow.ordered else "shared"
 
 
-def retries(route: Route) -> str:
+def retries(flow: Flow) -> str:
     """When a failed event is handled again: `at once, 1 s, 2 min`."""
-    at_once = () if not route.immediate else ("at once",) if route.immediate == 1 else (f"{route.immediate}x at once",)
-    return ", ".join((*at_once, *map(_duration, route.ladder))) or "never"
+    at_once = () if not flow.immediate else ("at once",) if flow.immediate == 1 else (f"{flow.immediate}x at once",)
+    return ", ".join((*at_once, *map(_duration, flow.ladder))) or "never"
 
 
-def given_up(route: Route) -> str:
+def given_up(flow: Flow) -> str:
     """What becomes of an event after the last attempt."""
-    return "dead letter" if route.dead_letters else "logged"
+    return "dead letter" if flow.dead_letters else "logged"
 
 
 def _duration(seconds: float) -> str:

@@ -28,7 +28,6 @@ __all__ = [
     "partitions",
     "publish",
     "records",
-    "shown",
     "topics",
 ]
 
@@ -181,13 +180,3 @@ def check(answers: Sequence[Sequence[Any]]) -> None:
     for _, code, *words in answers:
         if code:
             raise for_code(code)(*words)
-
-
-def shown(error: BaseException) -> str:
-    """All that a log would show of it."""
-    texts: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None:
-        texts += [str(cause), repr(cause)]
-        cause = cause.__cause__
-    return "\n".join(texts)

@@ -1,17 +1,19 @@
 """What a subscription is on the cluster, and what becomes of it."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from brokers import Kafka
+from brokers import FaultProxy, Kafka
 from events_core.conformance.events import Noted
 from events_core.conformance.recorder import Handled, Recorder
 from events_core.conformance.stage import Process, Stage
 from events_core.errors import SubscriptionNotEmpty, TopologyMismatch, UnsafeBroker
 from events_core.integration import Registration, RetryPolicy
 from events_core.ports import Topic
+from events_kafka import KafkaTransport
 from tests.adapters.kafka.conftest import Connect
 from tests.adapters.kafka.strangers import committed, configured, make_topic, partitions, records, topics
 
@@ -164,6 +166,21 @@ async def test_a_subscription_that_is_consumed_elsewhere_is_not_removed(stage: S
         await stage.sender.delete_subscription(recorder.name, stage.topic)
 
 
+async def test_forced_deletion_does_not_wait_for_members_that_stand_still(kafka: Kafka, stage: Stage) -> None:
+    async with FaultProxy(kafka.host, kafka.proxied_port, at=kafka.proxy_port) as proxy:
+        transport = KafkaTransport(f"{kafka.proxied_url}?session_timeout={LONG:g}&heartbeat_interval=0.3&timeout=2")
+        recorder = stage.recorder()
+        bus = stage.over(transport, Registration(recorder, stage.topic))
+        await bus.startup(stage.patience)
+        await stage.send_numbers(1)
+        await recorder.see(1)
+        proxy.up = "hold"
+        async with asyncio.timeout(LONG / 4):
+            await stage.sender.delete_subscription(recorder.name, stage.topic, force=True)
+        assert await committed(kafka.url, f"{recorder.name}.{stage.topic.name}") == {}
+        await bus.shutdown(0)
+
+
 async def test_waiting_retries_are_no_lag(stage: Stage, kafka: Kafka) -> None:
     recorder = stage.recorder(act=fail_once)
     process = await with_ladder(stage, recorder, LONG)
@@ -171,26 +188,6 @@ async def test_waiting_retries_are_no_lag(stage: Stage, kafka: Kafka) -> None:
     waiting = f"{recorder.name}.{stage.topic.name}.retry.60000"
     await stage.until(holding(kafka, waiting, 1), "the retry waiting")
     await stage.lags(process, 0)
-
-
-async def test_two_namespaces_on_one_cluster_do_not_see_each_other(stage: Stage, connect: Connect) -> None:
-    spaces = [
-        Stage(lambda name=name: connect(f"&namespace={name}"), test="n", patience=20.0, delays=(0.2,))  # type: ignore[misc]
-        for name in ("blue", "green")
-    ]
-    recorders: list[Recorder] = []
-    for number, space in enumerate(spaces):
-        space.topic = stage.topic
-        await space.open()
-        recorders.append(space.recorder())
-        await space.consume(recorders[-1])
-        await space.send_numbers(number)
-    for space, recorder in zip(spaces, recorders, strict=True):
-        await space.fence(recorder)
-    seen = [[number for number in each.numbers if number < 1_000] for each in recorders]
-    for space in spaces:
-        await space.close()
-    assert seen == [[0], [1]]
 
 
 async def test_where_a_subscription_begins_is_on_the_broker_before_it_has_read_anything(

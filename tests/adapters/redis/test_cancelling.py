@@ -132,6 +132,16 @@ async def test_a_subscription_that_is_cancelled_leaves_no_connection(
     await transport.close()
 
 
+async def test_a_cancelled_subscription_listens_to_no_channel(stage: Stage, redis_broker: Redis) -> None:
+    transport = RedisPubSubTransport(redis_broker.url)
+    await transport.open(ignore)
+    for turns in range(12):
+        if feed := await cancelled_after(turns, transport.subscribe(events_of(stage, Source.BROADCAST))):
+            await feed.stop()
+    assert await ask(redis_broker.url, "PUBSUB", "NUMSUB", stage.topic.name) == [stage.topic.name.encode(), 0]
+    await transport.close()
+
+
 @pytest.mark.parametrize("kind", [RedisTransport, RedisPubSubTransport])
 async def test_a_transport_that_is_closed_while_it_subscribes_leaves_no_connection(
     stage: Stage, redis_broker: Redis, proxy: FaultProxy, kind: type[RedisTransport | RedisPubSubTransport]

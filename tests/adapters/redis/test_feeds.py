@@ -12,29 +12,12 @@ from events_core.conformance.events import Noted
 from events_core.conformance.stage import Stage
 from events_core.errors import ConnectionLost
 from events_core.integration import Registration
-from events_core.ports import (
-    Alert,
-    Delivery,
-    Feed,
-    Revoked,
-    Settled,
-    Settlement,
-    Source,
-    Subscription,
-    Verdict,
-    Wire,
-)
+from events_core.ports import Settled, Settlement, Source, Verdict
 from events_redis import RedisTransport
+from tests.adapters.redis.ports import WIRE, events_of, ignore, received
 from tests.adapters.redis.strangers import ask, stream_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker("redis")]
-
-WIRE = Wire({"type": "t"}, b"{}")
-SECONDS = 10.0
-
-
-def ignore(notice: Revoked | Alert) -> None:
-    """Nothing to be told here."""
 
 
 @pytest.fixture
@@ -49,16 +32,6 @@ async def transport(redis_broker: Redis, proxy: FaultProxy) -> AsyncGenerator[Re
     await transport.open(ignore)
     yield transport
     await transport.close()
-
-
-def events_of(stage: Stage, source: Source = Source.EVENTS) -> Subscription:
-    return Subscription(consumer="first", topic=stage.topic, types=frozenset({"t"}), source=source, delays=(0.2,))
-
-
-async def received(feed: Feed) -> Delivery:
-    async with asyncio.timeout(SECONDS):
-        (delivery,) = await feed.receive(1)
-    return delivery
 
 
 async def pending(stage: Stage, broker: Redis) -> int:

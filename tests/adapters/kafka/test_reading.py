@@ -1,0 +1,116 @@
+"""What is read of topics that others wrote, changed or made anew."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import pytest
+from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
+from aiokafka.admin import NewPartitions  # type: ignore[import-untyped]
+
+from brokers import Kafka
+from events_core.conformance.stage import Stage
+from events_core.integration import Registration
+from events_core.ports import AlertKind
+from tests.adapters.kafka.strangers import address, administration, delete_topic, make_topic, running
+from tests.adapters.kafka.test_strangers import body
+
+pytestmark = [pytest.mark.anyio, pytest.mark.broker("kafka")]
+
+HALF_AN_HOUR = 1800.0
+
+
+@asynccontextmanager
+async def producer(kafka: Kafka, transaction: str | None = None) -> AsyncGenerator[AIOKafkaProducer]:
+    stranger = AIOKafkaProducer(bootstrap_servers=address(kafka.url), acks="all", transactional_id=transaction)
+    async with running(stranger):
+        yield stranger
+
+
+async def test_an_event_from_a_clock_that_is_ahead_is_handled_at_once(stage: Stage, kafka: Kafka) -> None:
+    recorder = stage.recorder()
+    await stage.consume(recorder)
+    async with producer(kafka) as stranger:
+        ahead = round((time.time() + HALF_AN_HOUR) * 1000)
+        await stranger.send_and_wait(stage.topic.name, body(1), timestamp_ms=ahead)
+    await recorder.see(1)
+
+
+async def test_headers_without_a_value_are_empty(stage: Stage, kafka: Kafka) -> None:
+    recorder = stage.recorder()
+    await stage.consume(recorder)
+    nothing = cast("bytes", None)
+    async with producer(kafka) as stranger:
+        for name in ("ce_type", "mine", "events-kafka-returns"):
+            await stranger.send_and_wait(stage.topic.name, body(1), headers=[(name, nothing)])
+    await recorder.count(3)
+
+
+async def test_a_topic_that_is_deleted_and_made_again_in_a_moment_is_read_from_its_beginning(
+    stage: Stage, kafka: Kafka
+) -> None:
+    recorder = stage.recorder()
+    process = await stage.consume(recorder)
+    await stage.send_numbers(*range(20))
+    await recorder.see(*range(20))
+    await delete_topic(kafka.url, stage.topic.name)
+    await make_topic(kafka.url, stage.topic.name, partitions=2)
+    async with producer(kafka) as stranger:
+        for number in range(100, 110):
+            await stranger.send_and_wait(stage.topic.name, body(number), key=b"conformance")
+    await recorder.see(*range(100, 110))
+    await stage.alert(process, AlertKind.RECREATED)
+
+
+async def test_partitions_that_are_added_are_read(stage: Stage, kafka: Kafka) -> None:
+    recorder, screen = stage.recorder(), stage.recorder("screen")
+    await stage.process(Registration(recorder, stage.topic), Registration(screen, stage.topic, broadcast=True))
+    await stage.send_numbers(0)
+    await screen.see(0)
+    async with administration(kafka.url) as admin:
+        await admin.create_partitions({stage.topic.name: NewPartitions(3)})
+    number = 0
+
+    async def both_read_the_new_one() -> bool:
+        nonlocal number
+        number += 1
+        async with producer(kafka) as stranger:
+            await stranger.send_and_wait(stage.topic.name, body(number), partition=2)
+        await asyncio.sleep(0.1)
+        return number in recorder.numbers and number in screen.numbers
+
+    await stage.until(both_read_the_new_one, "an event of the new partition handled")
+    await recorder.see(*range(number + 1))
+
+
+async def test_an_event_of_a_transaction_that_was_aborted_is_not_handled(stage: Stage, kafka: Kafka) -> None:
+    recorder = stage.recorder()
+    await stage.consume(recorder)
+    async with producer(kafka, stage.topic.name) as stranger:
+        await stranger.begin_transaction()
+        await stranger.send_and_wait(stage.topic.name, body(1), key=b"conformance")
+        await stranger.abort_transaction()
+        async with stranger.transaction():
+            await stranger.send_and_wait(stage.topic.name, body(2), key=b"conformance")
+    await recorder.see(2)
+    await stage.fence(recorder)
+    assert 1 not in recorder.numbers
+
+
+async def test_stopping_in_the_middle_of_reading_leaves_no_partition_behind(stage: Stage) -> None:
+    for round_ in range(10):
+        first, second = stage.recorder(), stage.recorder()
+        process = await stage.process()
+        registration = stage.note(Registration(first, stage.topic, prefetch=5))
+        await process.bus.register(registration)
+        numbers = range(100 * round_, 100 * round_ + 100)
+        sending = asyncio.create_task(stage.send_numbers(*numbers))
+        await first.count(1 + round_)
+        await process.bus.unregister(registration)
+        await sending
+        other = await stage.process(Registration(second, stage.topic))
+        await second.see(*(set(numbers) - set(first.numbers)))
+        await other.bus.shutdown(1)
+        await process.bus.shutdown(1)
