@@ -57,7 +57,7 @@ check: setup ## formatting, lint, types and layers
 	$(BIN)/mypy --strict $(SOURCES)
 	$(BIN)/pyright $(SOURCES)
 	@# Asks the first Python on the path where the package is.
-	for package in events_core events_dishka events_kafka events_rabbitmq events_redis; do \
+	for package in events_core events_dishka events_kafka events_rabbitmq events_redis events_sqlalchemy; do \
 		PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes $$package --ignoreexternal || exit 1; \
 	done
 	$(BIN)/lint-imports

@@ -45,19 +45,22 @@ class Tally:
         """How many tests ran to an end."""
         return sum(self.outcomes[outcome] for outcome in RAN)
 
-    @property
-    def unavailable(self) -> list[str]:
-        """Why the broker could not be had; empty when it could, or when nobody asked for it."""
-        return sorted(each.removeprefix(UNAVAILABLE) for each in self.skip_reasons if each.startswith(UNAVAILABLE))
+    def unavailable(self, broker: Broker) -> list[str]:
+        """Why the broker could not be had; empty when it could, or when nobody asked for it.
+
+        A test of two brokers that lacks one was skipped on both: the reason names the one.
+        """
+        reasons = [each.removeprefix(UNAVAILABLE) for each in self.skip_reasons if each.startswith(UNAVAILABLE)]
+        return sorted(each for each in reasons if broker.name in each.lower())
 
 
 def line(broker: Broker, tally: Tally) -> str:
     """One line: how many tests ran on the broker, or why it cannot be said that they did."""
     details = [f"{tally.outcomes[outcome]} {words}" for outcome, words in (RAN | DID_NOT_RUN).items()]
     happened = ", ".join(detail for detail in details if not detail.startswith("0 "))
-    if tally.unavailable:
+    if unavailable := tally.unavailable(broker):
         # A few tests need no broker to pass: they are not what this line is about. The reason says what to do.
-        return f"{broker.name:<10} NOT AVAILABLE: {happened} ({'; '.join(tally.unavailable)})"
+        return f"{broker.name:<10} NOT AVAILABLE: {happened} ({'; '.join(unavailable)})"
     if tally.ran:
         return f"{broker.name:<10} {tally.ran} tests ran: {happened}"
     reasons = "; ".join(sorted(tally.skip_reasons))
@@ -67,4 +70,4 @@ def line(broker: Broker, tally: Tally) -> str:
 
 def without_tests(brokers: Iterable[Broker], tallies: Mapping[str, Tally]) -> list[Broker]:
     """The brokers that could not be had, or on which nothing ran."""
-    return [each for each in brokers if tallies[each.name].unavailable or not tallies[each.name].ran]
+    return [each for each in brokers if tallies[each.name].unavailable(each) or not tallies[each.name].ran]

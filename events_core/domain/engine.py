@@ -121,6 +121,7 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.scope.values.clear()  # it knows this run, which knows it
         if self._unit is not None:
             self._unit.driven = self._was_driven
 

@@ -8,7 +8,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 30.0  # seconds
 
 
 class Visitor:
@@ -37,7 +37,7 @@ class Visitor:
         await self._socket.send(frame)
 
     async def sees(self, kind: str, **fields: str) -> dict[str, Any]:
-        """Wait until something of this kind was shown, `TimeoutError` after 10 s."""
+        """Wait until something of this kind was shown, `TimeoutError` after 30 s."""
 
         def found() -> dict[str, Any] | None:
             return next((each for each in self.seen if {"type": kind, **fields}.items() <= each.items()), None)

@@ -48,7 +48,7 @@ def exists(command: list[str]) -> bool:
         case ["pytest" | ".venv/bin/pytest", *arguments]:
             return all((ROOT / argument).exists() for argument in arguments if not argument.startswith("-"))
         case [program, *_]:
-            return (ROOT / program).exists()
+            return (ROOT / program).exists() or program in toml("pyproject.toml")["project"]["scripts"]
         case _:
             return False
 

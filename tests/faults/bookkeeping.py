@@ -6,29 +6,32 @@ commits: an account's row is locked while one is made.
 """
 
 import asyncio
-import itertools
 import logging
 import os
 import random
 import signal
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import msgspec
-from sqlalchemy import Column, Integer, MetaData, String, Table, event, insert, select, update
+from sqlalchemy import Column, Integer, MetaData, Table, event, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
 
-from events_core import Context, EventHandlerConsumer, IntegrationEvent, Registration, RetryPolicy, Topic, open_bus
+from events_core import Context, EventHandlerConsumer, IntegrationEvent, Registration, Topic, open_bus
 from events_core.cli import main as events
 from events_core.outbox import OutboxRelay, RelaySettings
 from events_core.ports import Claim, Refused, Stored
 from events_sqlalchemy import SqlAlchemyInbox, SqlAlchemyOutbox, SqlAlchemyOutboxStore, inbox_table, outbox_tables
+from tests.faults.journal import Journal
+from tests.faults.waiting import until
 from tests.faults.worker import end_with_the_test
 
-__all__ = ["ACCOUNTS", "BOOKED", "DELIVERED", "MADE", "METADATA", "TABLES", "Book", "Booking", "Make", "Relay", "topic_of"]
+__all__ = ["ACCOUNTS", "BOOKED", "MADE", "METADATA", "TABLES", "Book", "Booking", "Make", "Relay", "topic_of"]
 
 METADATA: Final = MetaData()
 TABLES: Final = outbox_tables(METADATA)
@@ -46,13 +49,6 @@ BOOKED: Final = Table(
     Column("account", Integer, nullable=False),
     Column("number", Integer, nullable=False),
 )
-DELIVERED: Final = Table(
-    "delivered",
-    METADATA,
-    Column("position", Integer, primary_key=True, autoincrement=True),
-    Column("id", String(255), nullable=False),
-)
-"""Every delivery, those included that were handled before."""
 
 _PAUSE: Final = 0.1
 
@@ -94,6 +90,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     database: str
     bus: str
     topics: Sequence[str]
+    journal: str
 
 
 def topic_of(account: int, topics: Sequence[str]) -> Topic:
@@ -111,13 +108,13 @@ async def make(order: Make) -> None:
         await asyncio.gather(*(_make_on(order, sessions, turns) for _ in range(order.at_once)))
 
 
-async def _make_on(order: Make, sessions: "async_sessionmaker[AsyncSession]", turns: "itertools.chain[int] | object") -> None:
-    for turn in turns:  # type: ignore[attr-defined]
+async def _make_on(order: Make, sessions: "async_sessionmaker[AsyncSession]", turns: Iterator[int]) -> None:
+    for turn in turns:
         accounts = sorted(random.sample(range(order.accounts), min(order.a_transaction, order.total - turn)))
         while True:
             try:
                 await _make_some(order, sessions, accounts)
-            except Exception as error:
+            except (SQLAlchemyError, OSError) as error:
                 logging.warning("a transaction failed: %s", type(error).__name__)
                 await asyncio.sleep(_PAUSE)
             else:
@@ -174,19 +171,38 @@ async def book(order: Book) -> None:
     """Until SIGTERM."""
     async with _engine(order.database) as engine:
         sessions = async_sessionmaker(engine)
-        consumer = EventHandlerConsumer("booking")
+        journal, consumer = Journal(Path(order.journal)), EventHandlerConsumer("booking")
 
         @consumer.on(Booking)
         async def handle(event: Booking, context: Context) -> None:
-            async with sessions.begin() as session:
-                await session.execute(insert(DELIVERED).values(id=context.id))
-            async with sessions.begin() as session, SqlAlchemyInbox(session, INBOX).once(context):
-                await session.execute(insert(BOOKED).values(account=event.account, number=event.number))
+            journal.write("handled", context.id)
+            # A database that is away for a moment is waited for here: a retry would not keep the order.
+            while not await _is_booked(event, context, sessions):
+                await asyncio.sleep(_PAUSE)
 
-        # A database that is away for a moment is waited for within the process: order is not kept over retries.
-        retry = RetryPolicy(immediate=100, delays=(1,))
-        registrations = [Registration(consumer, Topic(name), concurrency=1, retry=retry) for name in order.topics]
-        await open_bus(order.bus, source="booking", registrations=registrations).run(deadline=10)
+        registrations = [Registration(consumer, Topic(name), concurrency=1) for name in order.topics]
+        bus = open_bus(order.bus, source="booking", registrations=registrations, connect="background")
+
+        async def is_ready() -> bool:
+            return (await bus.health()).ready
+
+        async def tell() -> None:
+            await until(is_ready)
+            journal.write("ready")
+
+        telling = asyncio.create_task(tell())
+        await bus.run(deadline=10)
+        telling.cancel()
+
+
+async def _is_booked(event: Booking, context: Context, sessions: "async_sessionmaker[AsyncSession]") -> bool:
+    try:
+        async with sessions.begin() as session, SqlAlchemyInbox(session, INBOX).once(context):
+            await session.execute(insert(BOOKED).values(account=event.account, number=event.number))
+    except (SQLAlchemyError, OSError) as error:
+        logging.warning("a booking failed: %s", type(error).__name__)
+        return False
+    return True
 
 
 @asynccontextmanager

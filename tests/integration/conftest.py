@@ -1,10 +1,13 @@
 import shutil
 from collections.abc import Generator
+from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.broker_fixtures import is_required
+
+PATIENCE: Final = 20_000  # milliseconds
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +19,7 @@ def chromium(request: pytest.FixtureRequest) -> Generator[Browser]:
         if is_required(request):
             pytest.fail(reason)
         pytest.skip(reason)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         try:

@@ -87,9 +87,7 @@ def test_a_line_that_is_asked_for_twice_is_taken_once(bus: MessageBus, warehouse
     assert [each.available for product in warehouse.products for each in product.batches] == [6]
 
 
-def test_the_buyers_are_told_when_nothing_is_left(
-    bus: MessageBus, warehouse: FakeWarehouse, mails: list[str]
-) -> None:
+def test_the_buyers_are_told_when_nothing_is_left(bus: MessageBus, warehouse: FakeWarehouse, mails: list[str]) -> None:
     assert handle(bus, warehouse, batch("b1", 10), order("o1", 11))[-1] is None
     assert mails == ["CHAIR is out of stock: o1 waits for 11"]
 

@@ -169,7 +169,7 @@ def test_a_page_comes_back_by_itself_when_its_server_does(redis_broker: brokers.
         first.kill()
         expect(ada.get_by_role("status")).to_have_text("Connection lost. Trying again …")
     with ChatServer(pubsub(redis_broker), first.port):
-        expect(ada.get_by_role("status")).to_have_text("You are here as Ada", timeout=15_000)
+        expect(ada.get_by_role("status")).to_have_text("You are here as Ada")
         say(ada, "Back again.")
         sees(ada, "You joined", "You joined", said("Ada", "Back again."))
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from events_core.cli.rendering import as_svg
-from events_core.integration import Route, Topology
+from events_core.integration import Flow, Topology
 from events_core.messages import Contract
 
 pytestmark = pytest.mark.broker("chromium")
@@ -56,8 +56,8 @@ class Rectangle:
         return sideways and self.top <= other.top and other.bottom <= self.bottom
 
 
-def route(topic: str, consumer: str, *, events: int = 1, ladder: tuple[float, ...] = (1, 5, 30)) -> Route:
-    return Route(
+def flow(topic: str, consumer: str, *, events: int = 1, ladder: tuple[float, ...] = (1, 5, 30)) -> Flow:
+    return Flow(
         topic=topic,
         consumer=consumer,
         events=tuple(Contract(f"shop.{'very_' * number}long_event_type", 1 + number) for number in range(events)),
@@ -70,23 +70,21 @@ def route(topic: str, consumer: str, *, events: int = 1, ladder: tuple[float, ..
 
 
 TOPOLOGIES: Final = (
-    Topology(source="shop", routes=()),
-    Topology(source="shop", routes=(route("t", "c", ladder=()),)),
-    Topology(source="s" * 200, routes=(route("t", "c"),)),
-    Topology(source="shop", routes=(route("orders.shipped", LONGEST), route(LONGEST, "screen"), route("t", "c"))),
+    Topology(source="shop", flows=()),
+    Topology(source="shop", flows=(flow("t", "c", ladder=()),)),
+    Topology(source="s" * 200, flows=(flow("t", "c"),)),
+    Topology(source="shop", flows=(flow("orders.shipped", LONGEST), flow(LONGEST, "screen"), flow("t", "c"))),
     Topology(
         source="shop",
-        routes=tuple(
-            route(
-                f"topic-{number % 3}", f"consumer-{number}", events=1 + number % 5, ladder=tuple(range(1, 2 + number))
-            )
+        flows=tuple(
+            flow(f"topic-{number % 3}", f"consumer-{number}", events=1 + number % 5, ladder=tuple(range(1, 2 + number)))
             for number in range(12)
         ),
     ),
 )
 
 
-@pytest.fixture(params=TOPOLOGIES, ids=lambda each: f"{len(each.routes)} routes of {each.source[:10]}")
+@pytest.fixture(params=TOPOLOGIES, ids=lambda each: f"{len(each.flows)} flows of {each.source[:10]}")
 def drawing(request: pytest.FixtureRequest, chromium: Browser) -> Generator[Page]:
     page = chromium.new_page()
     page.set_content(as_svg(request.param))

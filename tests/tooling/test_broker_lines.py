@@ -55,18 +55,20 @@ def test_a_broker_that_cannot_be_had_is_loud_even_where_a_test_did_without_it(
         "from brokers import BrokerUnavailable\n"
         "from tests.broker_fixtures import is_required, started\n"
         "class Nowhere:\n"
-        "    def __enter__(self): raise BrokerUnavailable('nowhere to be had')\n"
+        "    def __enter__(self): raise BrokerUnavailable('no Kafka is to be had')\n"
         "    def __exit__(self, *_): pass\n"
         "@pytest.fixture\n"
         "def broker(request):\n"
         "    from contextlib import ExitStack\n"
         "    with ExitStack() as running: yield started(Nowhere(), running, required=is_required(request))\n"
-        "@pytest.mark.broker('kafka')\ndef test_with(broker): pass\n"
+        "@pytest.mark.broker('kafka')\n@pytest.mark.broker('memory')\ndef test_with(broker): pass\n"
+        "@pytest.mark.broker('memory')\ndef test_in_memory(): pass\n"
         "@pytest.mark.broker('kafka')\ndef test_without(): pass",
     )
     result = project.runpytest_subprocess("tests")
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["kafka      NOT AVAILABLE: 1 passed, 1 skipped (nowhere to be had)"])
+    result.stdout.fnmatch_lines(["kafka      NOT AVAILABLE: 1 passed, 1 skipped (no Kafka is to be had)"])
+    result.stdout.fnmatch_lines(["memory     1 tests ran: 1 passed, 1 skipped"])
     monkeypatch.setenv("REQUIRE_BROKERS", "1")
     required = project.runpytest_subprocess("tests")
     assert required.ret == pytest.ExitCode.TESTS_FAILED

@@ -8,7 +8,7 @@ from typing import Final
 from dishka import AsyncContainer
 
 from events_core import Context, IntegrationEvent
-from events_core.errors import ConfigurationError
+from events_core.errors import AlreadyHandled, ConfigurationError, RolledBack
 from events_core.integration import Call
 
 __all__ = ["RequestScope", "current_container", "handling_in"]
@@ -19,9 +19,9 @@ _current: Final[ContextVar[AsyncContainer | None]] = ContextVar("events_dishka.c
 class RequestScope:
     """A middleware: every event is handled in a REQUEST scope of its own, which is closed before the event is settled.
 
-    All handlers of one attempt share it. It is told how they ended, as a web request's is: a session provider sees the
-    error. Providers may ask for what comes with the event: `from_context(Context, scope=Scope.REQUEST)`, and the same
-    for `IntegrationEvent`.
+    All handlers of one attempt share it, and share its end: if one of them fails, or closing does, all of them run
+    again in another scope. A generator provider is sent the error, as in a web request. Providers may ask for what
+    comes with the event: `from_context(Context, scope=Scope.REQUEST)`, and the same for `IntegrationEvent`.
     """
 
     def __init__(self, container: AsyncContainer) -> None:
@@ -29,9 +29,14 @@ class RequestScope:
 
     async def __call__(self, event: IntegrationEvent, context: Context, call: Call) -> None:
         """Handle one event."""
-        async with self._container({IntegrationEvent: event, Context: context}) as request:
-            with handling_in(request):
-                await call()
+        try:
+            async with self._container({IntegrationEvent: event, Context: context}) as request:
+                with handling_in(request):
+                    await call()
+        except (AlreadyHandled, RolledBack):
+            raise
+        except Exception as error:
+            raise RolledBack(error) from error
 
 
 @contextmanager
@@ -50,6 +55,6 @@ def current_container() -> AsyncContainer:
     if container is None:
         raise ConfigurationError(
             "no container is open here; hand the message to a RequestBus, "
-            "or give the registration middleware=[RequestScope(container)]"
+            "or give the registration middleware=(RequestScope(container),)"
         )
     return container

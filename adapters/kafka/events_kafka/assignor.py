@@ -46,7 +46,8 @@ class Assignor:
                 else:
                     shares[claimant][topic].append(number)
         for topic, number in free:
-            able = [member for member in staying if topic in members[member].subscription] or list(members)
+            able = [member for member in staying if topic in members[member].subscription]
+            able = able or [member for member in members if topic in members[member].subscription]
             chosen = min(able, key=lambda member: sum(map(len, shares[member].values())))
             shares[chosen][topic].append(number)
         return {

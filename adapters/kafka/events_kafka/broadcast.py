@@ -24,6 +24,7 @@ class BroadcastFeed:
         self._topic = topic
         # Who is so slow that the topic drops what was not read has to hear of it.
         self._consumer: Consumer = clients.consumer(reset="none")
+        self._read: set[int] = set()
         self._lost: str | None = None
         self.topics: frozenset[str] = frozenset({topic})
         self._stopped = False
@@ -34,6 +35,7 @@ class BroadcastFeed:
             await self._clients.start(self._consumer)
             async with translated(self._clients.timeout):
                 partitions = await link.partitions(self._topic)
+                self._read = {each.partition for each in partitions}
                 self._consumer.assign(partitions)
                 for partition, end in (await self._consumer.end_offsets(partitions)).items():
                     self._consumer.seek(partition, end)
@@ -44,12 +46,16 @@ class BroadcastFeed:
     async def receive(self, limit: int) -> Sequence[Delivery]:
         """Wait for at least one event, or the end."""
         while not self._stopped:
+            if (self._consumer.partitions_for_topic(self._topic) or set()) > self._read:
+                self.end(f"the topic {self._topic} has more partitions now")
             if self._lost is not None:
                 raise ConnectionLost(self._lost)
             try:
                 async with translated(None):
                     found = await self._consumer.getmany(timeout_ms=_LOOK_MS, max_records=limit)
             except EventsError as error:
+                if self.over:
+                    break
                 raise ConnectionLost(str(error)) from error
             if found:
                 return [

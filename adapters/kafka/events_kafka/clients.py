@@ -1,27 +1,32 @@
 """The client library's clients, as far as they are used here: with types, and closed without waiting for ever."""
 
+# ruff: noqa: SLF001 the library has no way to end what waits for a broker that is not there
+
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer  # type: ignore[import-untyped]
+from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
-from aiokafka.errors import CommitFailedError, IllegalStateError  # type: ignore[import-untyped]
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError  # type: ignore[import-untyped]
 
 from events_core.errors import NotConnected
 from events_kafka.errors import translate, translated
-from events_kafka.library import Connection, Consumer, Partition, Producer
+from events_kafka.library import Client, Connection, Consumer, Partition, Producer
 from events_kafka.settings import Address, KafkaSettings
 
-__all__ = ["Clients"]
+__all__ = ["Clients", "check"]
 
 _BATCH_BYTES: Final = 256 * 1024
 _FETCH_MS: Final = 200
 """How long the broker holds an empty fetch: a partition that is added meanwhile waits for its end."""
+_NEWS_MS: Final = 5_000
+"""How long partitions that are added go unnoticed, and topics that are made again."""
 _NEVER_MS: Final = 2**31 - 1
 _JOIN: Final = 5.0
+_CUT: Final = 1.0
 _SOONER: Final = 0.7
 """The library gives a request up before we give up the library: where it is cancelled, it forgets a connection."""
 
@@ -31,10 +36,14 @@ class Clients:
 
     def __init__(self, address: Address, settings: KafkaSettings) -> None:
         self._settings = settings
+        # A request to join is answered when everybody else has drained: as late as that.
+        self._joining = settings.drain + _JOIN
         self.timeout: Final = settings.timeout
+        self.patience: Final = max(settings.session_timeout, self._joining) + 1
+        """Seconds after which a member without a sign of life is none any more."""
         self._milliseconds = round(settings.timeout * _SOONER * 1000)
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._commits: defaultdict[Consumer | Producer, set[asyncio.Task[None]]] = defaultdict(set)
+        self._leaving: dict[Client, asyncio.Task[None]] = {}
+        self._commits: defaultdict[Client, set[asyncio.Task[None]]] = defaultdict(set)
         self.address: Final = address
         self.common: Final[dict[str, Any]] = {
             "bootstrap_servers": [f"{host}:{port}" for host, port in address.servers],
@@ -45,7 +54,8 @@ class Clients:
     def connection(self, host: str, port: int, closed: Callable[[], None]) -> Connection:
         """Not yet connected; tells when it ends."""
 
-        def on_close(*_: object) -> None:
+        def on_close(connection: Any, _: object) -> None:  # noqa: ANN401
+            _abort(connection)
             closed()
 
         made = AIOKafkaConnection(
@@ -63,8 +73,7 @@ class Clients:
     ) -> Consumer:
         """Not yet started. It commits only what it is told to."""
         settings = self._settings
-        # A request to join is answered when everybody else has drained: as late as that.
-        joining = round((settings.drain + _JOIN) * 1000)
+        joining = round(self._joining * 1000)
         options: dict[str, Any] = {
             **self.common,
             "request_timeout_ms": max(self._milliseconds, joining + 2_000),
@@ -77,25 +86,34 @@ class Clients:
             # Who holds a full window reads nothing, and stays a member by its heartbeats.
             "max_poll_interval_ms": _NEVER_MS,
             "fetch_max_wait_ms": _FETCH_MS,
+            "isolation_level": "read_committed",
+            "metadata_max_age_ms": _NEWS_MS,
         }
         if assignors:
             options["partition_assignment_strategy"] = assignors
-        made = AIOKafkaConsumer(**options)
-        return cast("Consumer", made)
+        return cast("Consumer", _watched(AIOKafkaConsumer(**options)))
 
     async def producer(self) -> Producer:
         """Started; `NotConnected` in time. What it confirmed is on every replica that is in sync, once."""
         made = AIOKafkaProducer(
             **self.common, acks="all", enable_idempotence=True, max_batch_size=_BATCH_BYTES, max_request_size=2**21
         )
-        producer = cast("Producer", made)
+        producer = cast("Producer", _watched(made))
         await self.start(producer)
         return producer
 
-    async def start(self, client: Consumer | Producer) -> None:
+    async def admin(self) -> Any:  # noqa: ANN401
+        """Started; `NotConnected` in time."""
+        admin = _watched(AIOKafkaAdminClient(**self.common))
+        # The others are stopped.
+        admin.stop = admin.close
+        await self.start(admin)
+        return admin
+
+    async def start(self, client: Client) -> None:
         """Start it, or end it; `NotConnected` in time."""
         try:
-            async with translated(self._settings.timeout):
+            async with translated(self.timeout):
                 await client.start()
         except BaseException:
             await self.end(client, seconds=0)
@@ -118,30 +136,72 @@ class Clients:
         if error is not None:
             raise translate(error) from error
 
-    async def end(self, client: Consumer | Producer, *, seconds: float | None = None) -> None:
-        """Stop it; after so many seconds it goes on stopping by itself, until the cluster is back or gives it up."""
-        task = asyncio.get_running_loop().create_task(self._stop(client))
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
-        await asyncio.wait([task], timeout=self._settings.timeout if seconds is None else seconds)
+    async def end(self, client: Client, *, seconds: float | None = None) -> None:
+        """Stop it; after so many seconds it goes on stopping by itself, as long as any call may take."""
+        if client not in self._leaving:
+            self._leaving[client] = asyncio.get_running_loop().create_task(self._stop(client))
+        await asyncio.wait([self._leaving[client]], timeout=self.timeout if seconds is None else seconds)
 
     async def close(self) -> None:
-        """Let go of those that are still ending."""
-        for task in tuple(self._leaving):
-            task.cancel()
+        """Cut those that are still stopping."""
+        for client in self._leaving:
+            _cut(client)
         if self._leaving:
-            await asyncio.wait(self._leaving, timeout=1)
+            await asyncio.wait(self._leaving.values(), timeout=2 * _CUT)
 
-    async def _stop(self, client: Consumer | Producer) -> None:
-        with suppress(Exception, asyncio.CancelledError):
-            await client.stop()
-        for task in self._commits.pop(client, ()):
+    async def _stop(self, client: Client) -> None:
+        stopping = asyncio.get_running_loop().create_task(client.stop())
+        stopping.add_done_callback(_seen)
+        await asyncio.wait([stopping], timeout=self.timeout)
+        _cut(client)
+        await asyncio.wait([stopping], timeout=_CUT)
+        for task in (stopping, *self._commits.pop(client, ())):
             task.cancel()
-        if isinstance(client, AIOKafkaProducer) and (sender := client._sender.sender_task) is not None:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-            # While the broker is down an idempotent producer goes on for ever, and its own `stop` waits for that.
-            sender.cancel()
-            with suppress(Exception):
-                await client.client.close()
+        del self._leaving[client]
+
+
+def check(member: Any) -> None:  # noqa: ANN401
+    """Raise what ended its membership."""
+    member._coordinator.check_errors()
+
+
+def _watched(client: Any) -> Any:  # noqa: ANN401
+    """A connection that it closes is closed at once: to a frozen broker it might have to write for ever."""
+    inner = _inner(client)
+    told = inner._on_connection_closed
+
+    def on_close(connection: Any, reason: object) -> None:  # noqa: ANN401
+        _abort(connection)
+        told(connection, reason)
+
+    inner._on_connection_closed = on_close
+    return client
+
+
+def _cut(client: Any) -> None:  # noqa: ANN401
+    """Nothing that it does in the background reaches the cluster any more; so all of it comes to an end."""
+    inner = _inner(client)
+    inner._get_conn, inner.send = _nowhere, _refuse
+    for connection in inner._conns.values():
+        connection.close()
+
+
+def _inner(client: Any) -> Any:  # noqa: ANN401
+    return getattr(client, "client", None) or client._client
+
+
+async def _nowhere(*_: object, **__: object) -> None:
+    """No connection could be made."""
+
+
+async def _refuse(*_: object, **__: object) -> None:
+    """Not to be tried again."""
+    raise KafkaError("the client was given up")
+
+
+def _abort(connection: Any) -> None:  # noqa: ANN401
+    if (transport := connection._protocol._transport) is not None:
+        transport.abort()
 
 
 def _seen(task: "asyncio.Task[None]") -> None:

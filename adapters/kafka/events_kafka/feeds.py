@@ -2,13 +2,23 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from events_core.errors import MalformedMessage
 from events_core.messages import JsonCodec
-from events_core.ports import Delivery, Notify, Revoked, Settled, Settlement, Subscription, Verdict
+from events_core.ports import (
+    Alert,
+    AlertKind,
+    Delivery,
+    Notify,
+    Revoked,
+    Settled,
+    Settlement,
+    Subscription,
+    Verdict,
+)
 from events_kafka.clients import Clients
 from events_kafka.inbox import Inbox, place_of
 from events_kafka.lane import Lane
@@ -30,33 +40,36 @@ Write = Callable[[str, Sequence[Entry]], Awaitable[Results]]
 
 
 class EventFeed:
-    """Reads the topic and, in a group of their own, the subscription's retry topics."""
+    """Reads the topic and the subscription's retry topics."""
 
     def __init__(
         self, names: Names, subscription: Subscription, registry: Registry, write: Write, notify: Notify
     ) -> None:
         self.names = names
-        self._types = subscription.types
+        self._subscription = subscription
         self._registry = registry
         self._write = write
         self._notify = notify
         self._codec = JsonCodec()
         self._inbox = Inbox(subscription.window)
-        self._readers: list[Reader] = []
-        self._closing: set[asyncio.Task[None]] = set()
-        self._discarding: asyncio.Task[None] | None = None
+        self._reader: Reader | None = None
+        self._leaving: asyncio.Task[None] | None = None
         self.topics: frozenset[str] = frozenset()
 
     async def open(self, clients: Clients, link: Link, *, steps: Mapping[str, float], drain: float) -> None:
-        """Join both groups."""
+        """Join the group."""
         self.topics = frozenset({self.names.topic, self.names.dead, *steps})
-        groups = {self.names.group: {self.names.topic: 0.0}, self.names.retries: dict(steps)}
-        for group, topics in groups.items():
-            wanted = self._wanted if group == self.names.group else _all
-            assignment = Assignment(group=group, topics=topics, drain=drain, wanted=wanted, revoking=self._revoke)
-            self._readers.append(Reader(clients, link, self._inbox, assignment))
+        assignment = Assignment(
+            group=self.names.group,
+            topics={self.names.topic: 0.0, **steps},
+            drain=drain,
+            wanted=self._wanted,
+            revoking=self._revoke,
+            gone=self._gone,
+        )
+        self._reader = Reader(clients, link, self._inbox, assignment)
         try:
-            await asyncio.gather(*(each.open() for each in self._readers))
+            await self._reader.open()
         except BaseException:
             await self.discard("it could not be opened")
             raise
@@ -81,14 +94,13 @@ class EventFeed:
         if copied := [each for each in ours if each.verdict in {Verdict.RETRY, Verdict.DEAD_LETTER}]:
             results |= await self._copy({each.delivery: self._copy_of(each) for each in copied})
         self._inbox.ring()
-        self._close_settled()
         return [results.get(each.delivery, Settled.LOST) for each in batch]
 
     async def lag(self) -> int | None:
         """What is behind the last hand-out: of the topic, and of replays."""
-        if self._inbox.stopped:
+        if self._inbox.stopped or self._reader is None:
             return None
-        asking = asyncio.get_running_loop().create_task(self._lag(*self._readers))
+        asking = asyncio.get_running_loop().create_task(self._reader.lag([self.names.topic, self.names.retry(0)]))
         try:
             while not asking.done():
                 self._inbox.check()
@@ -98,14 +110,12 @@ class EventFeed:
         return await asking
 
     async def stop(self) -> None:
-        """Hand out nothing more, and leave the groups as soon as nothing of theirs is held."""
-        if not self._inbox.stopped:
-            self._inbox.stopped = True
-            self._inbox.withdraw(self._inbox.lanes)
-            self._inbox.ring()
-            self._close_settled()
-            for reader in self._readers:
-                self._later(reader.hand_over())
+        """Hand out nothing more, and leave the group as soon as nothing is held."""
+        self._inbox.stopped = True
+        self._inbox.withdraw(self._inbox.lanes)
+        self._inbox.ring()
+        if self._leaving is None and self._reader is not None:
+            self._leaving = asyncio.get_running_loop().create_task(self._reader.leave())
 
     @property
     def lost(self) -> bool:
@@ -115,51 +125,34 @@ class EventFeed:
     @property
     def over(self) -> bool:
         """Whether nothing has to be closed any more."""
-        return not (self._readers or self._closing)
+        return self._leaving is not None and self._leaving.done()
 
     def end(self, reason: str) -> None:
         """What is held is handed out elsewhere."""
         self._inbox.end(reason)
 
     async def discard(self, reason: str) -> None:
-        """End it and leave the groups, with nothing settled any more beside what is about to be."""
-        if self._closing and not self._inbox.lost:
-            await asyncio.wait(self._closing)
-        self._inbox.end(reason)
-        if self._discarding is None:
-            self._discarding = asyncio.get_running_loop().create_task(self._leave())
-        await asyncio.wait([self._discarding, *self._closing])
+        """End it and leave the group; what is held is lost, and what was settled is committed."""
+        if self._inbox.held or not self._inbox.stopped:
+            self._inbox.end(reason)
+        await self.stop()
+        if self._leaving is not None:
+            await asyncio.wait([self._leaving])
 
-    async def _lag(self, events: Reader, retries: Reader) -> int:
-        return await events.lag([self.names.topic]) + await retries.lag([self.names.retry(0)])
-
-    async def _leave(self) -> None:
-        readers, self._readers = self._readers, []
-        await asyncio.gather(*(each.close(settled=False) for each in readers))
-
-    def _close_settled(self) -> None:
-        """Close the readers that hold nothing; the feed ends with the last."""
-        if not self._inbox.stopped or self._inbox.lost:
-            return
-        for reader in [each for each in self._readers if not each.held]:
-            self._readers.remove(reader)
-            self._later(reader.close(settled=True))
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+    def _gone(self, topic: str) -> None:
+        subject = f"{self._subscription.consumer}.{self._subscription.topic.name}"
+        self._notify(Alert(AlertKind.RECREATED, subject, f"the topic {topic} was deleted; what it held is lost"))
 
     def _revoke(self, lanes: frozenset[Partition]) -> None:
         self._notify(Revoked(self, lanes))
 
     async def _wanted(self, records: Collection[Record]) -> Collection[Record]:
-        """One whose type is not known here is looked up; one that tells no type is wanted."""
-        types = {id(record): type_of(record) or self._peek(record) for record in records}
-        if any(each is not None and each not in self._types for each in types.values()):
-            known = self._types | await self._registry.types(self.names.group)
-            return [each for each in records if (named := types[id(each)]) is None or named in known]
-        return records
+        """What is not known here is looked up; what tells no type, and what waited for a retry, is wanted."""
+        types = {id(each): type_of(each) or self._peek(each) for each in records if each.topic == self.names.topic}
+        known: set[str | None] = {None, *self._subscription.types}
+        if not known >= {*types.values()}:
+            known |= await self._registry.types(self.names.group)
+        return [each for each in records if types.get(id(each)) in known]
 
     def _peek(self, record: Record) -> str | None:
         with suppress(MalformedMessage):
@@ -178,10 +171,9 @@ class EventFeed:
             if record.offset in lane.held:
                 lane.release(record.offset)
                 lanes.add(lane)
-        if not self._inbox.stopped:
+        if self._reader is not None and not self._inbox.stopped:
             for lane in lanes:
-                for reader in self._readers:
-                    reader.read_again(lane)
+                self._reader.read_again(lane)
 
     async def _copy(self, copies: Mapping[Delivery, tuple[str, Entry]]) -> dict[Delivery, Settled]:
         by_topic: defaultdict[str, list[Delivery]] = defaultdict(list)
@@ -213,8 +205,3 @@ def letter_of(delivery: Delivery) -> bytes:
 def _finish(delivery: Delivery) -> None:
     lane, record = place_of(delivery)
     lane.finish(record.offset)
-
-
-async def _all(records: Collection[Record]) -> Collection[Record]:
-    """What waited for a retry was wanted."""
-    return records

@@ -1,6 +1,7 @@
 """What is known of one assigned partition: how far it is settled, and how often what is not was handed out."""
 
 import json
+import time
 from collections import deque
 from typing import Final
 
@@ -27,9 +28,9 @@ class State:
         try:
             told = json.loads(committed[1] or "{}")
             self.owner: str | None = told.get("owner")
-            self.to: int = told.get("to", self.offset)
-            self.reserve: int = told.get("reserve", self.to)
-            self.charge: int = told.get("charge", 0)
+            self.to: int = int(told.get("to", self.offset))
+            self.reserve: int = int(told.get("reserve", self.to))
+            self.charge: int = int(told.get("charge", 0))
             self.starts = {
                 self.offset + int(distance): int(count) for distance, count in told.get("starts", {}).items()
             }
@@ -56,11 +57,9 @@ class Lane:
         self.open: dict[int, int] = dict(state.starts)
         self.held: set[int] = set()
         self.to: int = state.to
-        self.waiting: deque[Record] = deque()
-        """Read, and not yet due."""
+        self.waiting: deque[tuple[float, Record]] = deque()
+        """Read, and when it is due."""
         self.dirty: bool = False
-        self.lost: bool = False
-        self.suspended: bool = False
         self._owner = owner
         self._past = state
         self._reserve = self._noting = 0
@@ -82,9 +81,21 @@ class Lane:
         self._next = self.offset
         return self._next
 
-    def passes_over(self, record: Record) -> bool:
-        """Whether this one was settled before, or is held. To be called for each record, in order."""
-        offset, expected = record.offset, self._next
+    def begins_anew(self, record: Record) -> bool:
+        """Whether the next record shows that the topic was deleted, and made again."""
+        return record.offset < self._next
+
+    def wait(self, record: Record) -> None:
+        """Let the next record wait, unless it was settled before, or is held.
+
+        It was written before now, whatever the clock of its writer says.
+        """
+        if not self._passes_over(record.offset):
+            now = time.time()
+            self.waiting.append((min(record.timestamp / 1000, now) + self.delay, record))
+
+    def _passes_over(self, offset: int) -> bool:
+        expected = self._next
         if offset > expected:
             # What the log no longer has is nobody's any more.
             for vanished in [each for each in self.open if expected <= each < offset and each not in self.held]:

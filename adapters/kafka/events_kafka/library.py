@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 from aiokafka import TopicPartition  # type: ignore[import-untyped]
 from aiokafka.abc import ConsumerRebalanceListener  # type: ignore[import-untyped]
 
-__all__ = ["Batch", "Connection", "Consumer", "Listener", "Partition", "Producer", "Record", "partition_of"]
+__all__ = ["Batch", "Client", "Connection", "Consumer", "Listener", "Partition", "Producer", "Record", "partition_of"]
 
 
 class Partition(Protocol):
@@ -31,14 +31,19 @@ class Record(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
-class Consumer(Protocol):
-    """Reads partitions: assigned by a group, or by hand."""
+class Client(Protocol):
+    """Any of them."""
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
+
+
+class Consumer(Client, Protocol):
+    """Reads partitions: assigned by a group, or by hand."""
+
     def assign(self, partitions: Iterable[Partition]) -> None: ...
     def assignment(self) -> frozenset[Partition]: ...
     def subscribe(self, topics: Sequence[str], *, listener: "Listener") -> None: ...
@@ -61,11 +66,9 @@ class Batch(Protocol):
     ) -> object | None: ...
 
 
-class Producer(Protocol):
+class Producer(Client, Protocol):
     """Writes batches."""
 
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
     def create_batch(self) -> Batch: ...
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> "asyncio.Future[object]": ...
     async def partitions_for(self, topic: str) -> set[int]: ...

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 from aiokafka.errors import GroupIdNotFound, KafkaError, for_code  # type: ignore[import-untyped]
 from aiokafka.protocol.admin import DeleteGroupsRequest  # type: ignore[import-untyped]
+from aiokafka.protocol.group import LeaveGroupRequest  # type: ignore[import-untyped]
 from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
 
 from events_core.errors import EventsError, NotConnected, SubscriptionNotEmpty
@@ -48,9 +48,8 @@ class Link:
         self._connection = await self._dial()
         try:
             async with translated(self.timeout):
-                self._admin = AIOKafkaAdminClient(**self._clients.common)
-                await self._admin.start()
-                self.brokers = len((await self._admin.describe_cluster())["brokers"])
+                self._admin = await self._clients.admin()
+                self.brokers = len((await self.ask(lambda admin: admin.describe_cluster()))["brokers"])
         except BaseException:
             await self.close()
             raise
@@ -74,15 +73,10 @@ class Link:
         self._ended = True
         if self._pulse is not None:
             self._pulse.cancel()
-        if self._connection is not None:
-            self._connection.close()
+        if self._connection is not None and (closed := self._connection.close()) is not None:
+            await asyncio.wait([closed], timeout=1)
         if self._admin is not None:
-            try:
-                async with translated(1):
-                    await self._admin.close()
-            except EventsError:
-                # It is given up either way.
-                return
+            await self._clients.end(self._admin, seconds=1)
 
     async def ask(self, question: Callable[[Any], Awaitable[T]]) -> T:
         """Ask the administration until it has an answer: a coordinator that is being elected has none yet."""
@@ -120,29 +114,21 @@ class Link:
 
         await self.ask(delete)
 
-    async def delete_group(self, group: str, patience: float) -> None:
-        """Forget what a group has committed; `SubscriptionNotEmpty` if it has members after so many seconds."""
-
-        async def delete(admin: Any) -> None:  # noqa: ANN401
-            node = await admin.find_coordinator(group)
-            response = await admin._client.send(node, DeleteGroupsRequest([group]))  # noqa: SLF001
-            for _, code in response.results:
-                error = for_code(code)
-                if code and error is not GroupIdNotFound:
-                    raise error(group)
-
+    async def delete_group(self, group: str, *, evicting: float) -> None:
+        """Forget what a group has committed; `SubscriptionNotEmpty` if it has members, and keeps some in spite of so many seconds of evicting them."""
         loop = asyncio.get_running_loop()
-        latest = loop.time() + patience
+        latest = loop.time() + evicting
         while True:
             try:
-                return await self.ask(delete)
+                return await self.ask(lambda admin: _delete(admin, group, evict=evicting > 0))
             except SubscriptionNotEmpty:
                 if loop.time() >= latest:
                     raise
             await asyncio.sleep(_AGAIN)
 
     def _break(self) -> None:
-        if not self._ended:
+        # A server that was dialled in vain is no loss.
+        if self._connection is not None and not self._ended:
             self._ended = True
             self._lost("the connection to Kafka broke")
 
@@ -162,3 +148,17 @@ class Link:
                 self.watched -= gone
                 self._gone(gone)
             await asyncio.sleep(_PULSE)
+
+
+async def _delete(admin: Any, group: str, *, evict: bool) -> None:  # noqa: ANN401
+    node = await admin.find_coordinator(group)
+    if evict:
+        # One that was killed or stands still is a member for as long as a session, or a rebalance, may take.
+        for answer in await admin.describe_consumer_groups([group], node):
+            for member, *_ in answer.groups[0][5]:
+                await admin._client.send(node, LeaveGroupRequest(group, member))  # noqa: SLF001
+    response = await admin._client.send(node, DeleteGroupsRequest([group]))  # noqa: SLF001
+    for _, code in response.results:
+        error = for_code(code)
+        if code and error is not GroupIdNotFound:
+            raise error(group)

@@ -68,7 +68,7 @@ class Publisher:
         sent: list[_Sent] = []
         producer: Producer | None = None
         try:
-            async with self._turns[topic], translated(self._timeout):
+            async with translated(self._timeout), self._turns[topic]:
                 await ready()
                 producer = await self._ready_producer()
                 await self._send(producer, topic, entries, sent)
@@ -97,17 +97,14 @@ class Publisher:
         for partition, waiting in places.items():
             for batch, taken in _batches(producer, entries, waiting):
                 try:
-                    sent.append(_Sent(taken, await producer.send_batch(batch, topic, partition=partition)))
+                    answer = await producer.send_batch(batch, topic, partition=partition)
                 except KafkaTimeoutError as error:
                     raise NotConnected("Kafka took nothing in time") from error
+                answer.add_done_callback(_seen)
+                sent.append(_Sent(taken, answer))
 
     async def _answers(self, producer: Producer, sent: Sequence[_Sent], results: list[EventsError | None]) -> None:
-        answers = [each.answer for each in sent]
-        try:
-            await asyncio.wait(answers, timeout=self._timeout)
-        finally:
-            for answer in answers:
-                answer.add_done_callback(_seen)
+        await asyncio.wait([each.answer for each in sent], timeout=self._timeout)
         for places, answer in sent:
             error = _outcome(answer, self._timeout)
             if isinstance(error, OutcomeUnknown):

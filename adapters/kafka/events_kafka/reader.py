@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from secrets import token_hex
@@ -12,7 +12,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError  # type: ignore
 
 from events_core.errors import EventsError
 from events_kafka.assignor import Assignor
-from events_kafka.clients import Clients
+from events_kafka.clients import Clients, check
 from events_kafka.errors import translated
 from events_kafka.inbox import Inbox
 from events_kafka.lane import Lane, State
@@ -39,6 +39,8 @@ class Assignment:
     wanted: Callable[[Collection[Record]], Awaitable[Collection[Record]]]
     """Which of them the subscription wants."""
     revoking: Callable[[frozenset[Partition]], None]
+    gone: Callable[[str], None]
+    """Told of a topic that was deleted, and may have been made again."""
 
 
 class Reader:
@@ -63,13 +65,7 @@ class Reader:
         self._loaded = -1
         self._committing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
-        self._closing = False
         self._failure: Exception | None = None
-
-    @property
-    def held(self) -> int:
-        """How many of its deliveries are not settled."""
-        return sum(len(lane.held) for lane in self._inbox.lanes & {*self._lanes.values(), *self._suspended.values()})
 
     async def open(self) -> None:
         """Join the group. Others may have to drain first: then it goes on in the background."""
@@ -81,30 +77,25 @@ class Reader:
         if self._failure is not None:
             raise self._failure
 
-    async def hand_over(self) -> None:
-        """Keep the lanes that something is held of for longer, and leave the others to other members."""
-        await self._until(lambda: not self.held, _SOON)
-        if not self.held or self._inbox.lost:
-            return
-        self._assignor.leaving = True
-        await self._try_to_commit(self._lanes.values())
-        if not self._closing:
+    async def leave(self) -> None:
+        """Leave the group when nothing is held any more, or all is lost; nothing is charged that was given back.
+
+        Where that takes longer, the lanes that nothing is held of go to other members before.
+        """
+        await self._until(lambda: not self._inbox.held, _SOON)
+        if self._inbox.held:
+            self._assignor.leaving = True
+            await self._try_to_commit(self._lanes.values())
             self._epoch += 1
             self._assigned = None
             self._join()
-
-    async def close(self, *, settled: bool) -> None:
-        """Leave the group; what is `settled` is committed before, and nothing is charged that was given back."""
-        self._closing = True
-        if settled:
-            await self._until(lambda: self._loaded == self._epoch, self._clients.timeout)
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
+            await self._until(lambda: not self._inbox.held, None)
+        await self._until(lambda: self._loaded == self._epoch, self._clients.timeout)
+        for task in self._tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=1)
-        if settled:
-            await self._try_to_commit(self._lanes.values())
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1)
+        await self._try_to_commit(self._lanes.values())
         await self._clients.end(self._consumer)
 
     def read_again(self, lane: Lane) -> None:
@@ -126,7 +117,7 @@ class Reader:
                 total += max(0, end - State(committed[partition]).to)
         return total
 
-    async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
+    async def _until(self, condition: Callable[[], bool], seconds: float | None) -> None:
         """Wait for it, for so long, or until all is lost."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -159,6 +150,8 @@ class Reader:
         hungry = [lane for lane in self._lanes.values() if not lane.waiting]
         room, due_in = self._inbox.room, self._due_in()
         if room <= 0 or not hungry:
+            # A member may be ended by an error, and nobody else looks.
+            check(self._consumer)
             await self._inbox.changed(min(_LOOK, due_in) if room > 0 else _LOOK)
         else:
             wait = round(min(_LOOK, due_in) * 1000)
@@ -166,29 +159,42 @@ class Reader:
                 *(lane.partition for lane in hungry), timeout_ms=wait, max_records=room
             )
             for partition, records in found.items():
-                if (lane := self._lanes.get(partition)) is not None:
-                    lane.waiting.extend(each for each in records if not lane.passes_over(each))
+                self._let_wait(partition, records)
         await self._hand_out()
+
+    def _let_wait(self, partition: Partition, records: Sequence[Record]) -> None:
+        if (lane := self._lanes.get(partition)) is None:
+            return
+        if lane.begins_anew(records[0]):
+            self._inbox.forget(lane)
+            lane = self._lanes[partition] = self._lane(partition, State((records[0].offset, "")))
+            self._inbox.lanes.add(lane)
+            self._assignment.gone(partition.topic)
+        for record in records:
+            lane.wait(record)
 
     def _due_in(self) -> float:
         now = time.time()
-        return max(0.0, min((_due(lane) - now for lane in self._lanes.values() if lane.waiting), default=_LOOK))
+        return max(0.0, min((lane.waiting[0][0] - now for lane in self._lanes.values() if lane.waiting), default=_LOOK))
 
     async def _load(self) -> None:
         epoch, assigned = self._epoch, self._assigned
         if assigned is None:
+            check(self._consumer)
             await self._inbox.changed(_LOOK)
             return
         committed = await self._link.committed(self._assignment.group)
-        states: dict[Partition, State] = {}
-        for partition in assigned:
-            if partition not in committed:
-                async with translated(self._clients.timeout):
-                    states[partition] = State((await self._consumer.position(partition), ""))
-            else:
-                states[partition] = State(committed[partition])
+        async with translated(self._clients.timeout):
+            begins = await self._consumer.beginning_offsets(assigned)
+            ends = await self._consumer.end_offsets(assigned)
         if epoch != self._epoch:
             return
+        states = {each: State(committed.get(each, (begins[each], ""))) for each in assigned}
+        for partition in [each for each, state in states.items() if state.to > ends[each]]:
+            states[partition] = State((begins[partition], ""))
+            self._assignment.gone(partition.topic)
+        for topic in {each.topic for each in self._suspended if not self._consumer.partitions_for_topic(each.topic)}:
+            self._assignment.gone(topic)
         self._lanes = {partition: self._lane(partition, state) for partition, state in states.items()}
         for lane in self._suspended.values():
             self._inbox.forget(lane)
@@ -215,7 +221,7 @@ class Reader:
         taken, unnoted = self._take(batch, {id(record) for record in wanted})
         noted = not unnoted or await self._commit(unnoted, reserve=self._reserve)
         for lane, record, starts in taken:
-            if noted and epoch == self._epoch:
+            if noted and epoch == self._epoch and not self._inbox.stopped:
                 self._inbox.put(lane, record, starts)
             else:
                 lane.release(record.offset)
@@ -226,8 +232,8 @@ class Reader:
         now, room = time.time(), self._inbox.room
         batch: list[tuple[Lane, Record]] = []
         for lane in self._lanes.values():
-            while lane.waiting and len(batch) < room and _due(lane) <= now:
-                batch.append((lane, lane.waiting.popleft()))
+            while lane.waiting and len(batch) < room and lane.waiting[0][0] <= now:
+                batch.append((lane, lane.waiting.popleft()[1]))
         return batch
 
     @property
@@ -250,14 +256,16 @@ class Reader:
         return taken, unnoted
 
     async def _commit_often(self) -> None:
-        await asyncio.sleep(_COMMIT_EVERY)
-        if dirty := [lane for lane in self._lanes.values() if lane.dirty and lane in self._inbox.lanes]:
+        if dirty := [lane for lane in self._lanes.values() if lane.dirty]:
             await self._commit(dirty, reserve=self._reserve)
+            await asyncio.sleep(_COMMIT_EVERY)
+        else:
+            await self._inbox.changed(_LOOK)
 
     async def _commit(self, lanes: Iterable[Lane], *, reserve: int) -> bool:
         """False where they are no longer ours."""
         async with self._committing:
-            lanes = [] if self._inbox.lost else list(lanes)
+            lanes = [each for each in lanes if each in self._inbox.lanes]
             notes = {lane.partition: lane.note(reserve) for lane in lanes}
             if not notes:
                 return True
@@ -296,7 +304,3 @@ class Reader:
         self._epoch += 1
         self._assigned = assigned
         self._inbox.ring()
-
-
-def _due(lane: Lane) -> float:
-    return lane.waiting[0].timestamp / 1000 + lane.delay

@@ -42,15 +42,14 @@ async def refuse_backlog(clients: Clients, link: Link, names: Names, letters: in
     consumer = clients.consumer()
     await clients.start(consumer)
     try:
-        for group, topics in {names.group: [names.topic], names.retries: [*names.steps(there)]}.items():
-            committed = await link.committed(group)
-            partitions = [each for topic in topics for each in await link.partitions(topic)]
-            async with translated(clients.timeout):
-                ends = await consumer.end_offsets(partitions)
-                begins = await consumer.beginning_offsets(partitions)
-            for partition, end in ends.items():
-                state = State(committed.get(partition, (begins[partition], "")))
-                backlog += max(0, end - max(state.to, begins[partition])) + len(state.starts)
+        committed = await link.committed(names.group)
+        partitions = [each for topic in (names.topic, *names.steps(there)) for each in await link.partitions(topic)]
+        async with translated(clients.timeout):
+            ends = await consumer.end_offsets(partitions)
+            begins = await consumer.beginning_offsets(partitions)
+        for partition, end in ends.items():
+            state = State(committed.get(partition, (begins[partition], "")))
+            backlog += max(0, end - max(state.to, begins[partition])) + len(state.starts)
     finally:
         await clients.end(consumer, seconds=1)
     if backlog:

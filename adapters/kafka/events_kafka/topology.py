@@ -55,18 +55,13 @@ class Names:
         """Where its dead letters are kept."""
         return f"{self.group}.dead"
 
-    @property
-    def retries(self) -> str:
-        """The group that reads its retry topics."""
-        return f"{self.group}.retry"
-
     def retry(self, delay: float) -> str:
         """Where an event waits so many seconds."""
-        return f"{self.retries}.{math.ceil(round(delay * 1000, 3))}"
+        return f"{self.group}.retry.{math.ceil(round(delay * 1000, 3))}"
 
     def steps(self, topics: Iterable[str]) -> Mapping[str, float]:
         """Its retry topics among these, and how many seconds each lets wait; former ladders included."""
-        prefix = f"{self.retries}."
+        prefix = f"{self.group}.retry."
         steps = ((name, name.removeprefix(prefix)) for name in topics if name.startswith(prefix))
         return {name: int(step) / 1000 for name, step in steps if step.isdecimal()}
 

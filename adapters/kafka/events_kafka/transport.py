@@ -23,6 +23,7 @@ __all__ = ["KafkaTransport"]
 _DIAL_EVERY: Final = 0.5
 _ITSELF: Final = ""
 """Stands for the subscription among its types."""
+_CLOSED: Final = "the Kafka transport is not open"
 _DELETED: Final = "it had been deleted or its offsets had expired; the events it held are lost, or are handled again"
 
 
@@ -64,6 +65,7 @@ class KafkaTransport:
         registry, self._registry = self._registry, None
         if self._recovering is not None:
             self._recovering.cancel()
+            await asyncio.wait([self._recovering])
         await self._discard([*self._feeds])
         if publisher is not None:
             await publisher.close()
@@ -83,7 +85,7 @@ class KafkaTransport:
             link.watched.add(name)
 
         if self._notify is None:
-            return [NotConnected("the Kafka transport is not open") for _ in batch]
+            return [NotConnected(_CLOSED) for _ in batch]
         return await self._writer().write(name, [entry_of(wire) for wire in batch], ready)
 
     async def subscribe(self, subscription: Subscription) -> Feed:
@@ -93,13 +95,12 @@ class KafkaTransport:
         if subscription.source is Source.BROADCAST:
             await self._topics.ensure_events(link, names.topic, subscription.topic)
             broadcast = BroadcastFeed(self._clients, names.topic)
-            self._feeds.add(broadcast)
+            self._add(broadcast)
             await broadcast.open(link)
             link.watched.add(names.topic)
             return broadcast
         if subscription.source is Source.DEAD:
             return await self._dead_letters(link, names)
-        self._feeds = {each for each in self._feeds if not each.over}
         old = [each for each in self._feeds if isinstance(each, EventFeed) and each.names == names]
         await self._discard([*(each for each in self._feeds if each.lost), *old])
         return await self._feed(link, names, subscription)
@@ -119,10 +120,7 @@ class KafkaTransport:
             letters = await self._dead_letters(link, names)
             await letters.stop()
             await starting.refuse_backlog(self._clients, link, names, letters.count)
-        # Those of processes that were killed are members until their session ends.
-        patience = self._settings.session_timeout * 1.5 + 1 if force else 0.0
-        for group in (names.group, names.retries):
-            await link.delete_group(group, patience)
+        await link.delete_group(names.group, evicting=self._clients.patience if force else 0.0)
         own = [name for name in (*names.steps(there), names.dead) if name in there]
         if own:
             link.watched -= {*own}
@@ -135,11 +133,15 @@ class KafkaTransport:
 
     async def _linked(self) -> Link:
         async with self._dialling:
-            if self._notify is None:
-                raise NotConnected("the Kafka transport is not open")
+            notify = self._notify
+            if notify is None:
+                raise NotConnected(_CLOSED)
             if self._link is None:
                 link = Link(self._clients, self._settings.timeout, lost=self._lost, gone=self._gone)
                 await link.open()
+                if self._notify is not notify:
+                    await link.close()
+                    raise NotConnected(_CLOSED)
                 self._link = link
             return self._link
 
@@ -162,7 +164,7 @@ class KafkaTransport:
         begun = await starting.fix_start(self._clients, link, names, **begins)
         await self._register(names, {_ITSELF, *subscription.types} - known, wanted=True)
         feed = EventFeed(names, subscription, self._registry_of(names), self._write, self._tell)
-        self._feeds.add(feed)
+        self._add(feed)
         await feed.open(self._clients, link, steps=steps, drain=self._settings.drain)
         link.watched |= feed.topics
         if _ITSELF in known and (begun or names.dead in created):
@@ -172,7 +174,7 @@ class KafkaTransport:
 
     async def _dead_letters(self, link: Link, names: Names) -> DeadLetterFeed:
         feed = DeadLetterFeed(self._clients, names, self._write)
-        self._feeds.add(feed)
+        self._add(feed)
         await feed.open(link)
         return feed
 
@@ -192,6 +194,9 @@ class KafkaTransport:
             results = await self._write(names.registry, entries_of(names.group, types, wanted=wanted))
             if error := next((each for each in results if each is not None), None):
                 raise NotConnected(f"the types of {names.group} could not be kept: {error}") from error
+
+    def _add(self, feed: EventFeed | DeadLetterFeed | BroadcastFeed) -> None:
+        self._feeds = {each for each in self._feeds if not each.over} | {feed}
 
     def _tell(self, notice: Revoked | Alert) -> None:
         if self._notify is not None:

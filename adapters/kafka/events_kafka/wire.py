@@ -12,6 +12,7 @@ __all__ = ["RETURNS", "copy_of", "handed_back", "headers_of", "key_of", "read", 
 
 RETURNS: Final = "events-kafka-returns"
 """How often the record that this one is a copy of was handed out and came back."""
+_DIGITS: Final = 9
 _CONTENT_TYPE: Final = "datacontenttype"
 
 
@@ -36,13 +37,14 @@ def read(record: Record) -> Wire:
 
 def type_of(record: Record) -> str | None:
     """The type that the headers name."""
-    return next((value.decode(errors="replace") for name, value in record.headers if _unspelled(name) == "type"), None)
+    named = (value for name, value in record.headers if _unspelled(name) == "type")
+    return next((value.decode(errors="replace") for value in named if value), None)
 
 
 def returns_of(record: Record) -> int:
     """How often earlier copies were handed out and came back."""
-    told = next((value for name, value in record.headers if name == RETURNS), b"0")
-    return int(told) if told.isdigit() else 0
+    told = next((value for name, value in record.headers if name == RETURNS), None) or b""
+    return int(told[:_DIGITS]) if told.isdigit() else 0
 
 
 def copy_of(settlement: Settlement) -> Wire:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from secrets import token_hex
 from time import monotonic
@@ -24,6 +24,8 @@ __all__ = ["EventFeed", "Token", "write"]
 
 _TICK: Final = 1.0
 """Seconds after which a feed looks for dead members, and for retries that nobody else moved."""
+_STEP: Final = 4 * 1024 * 1024
+"""Bytes of bodies that are moved at once."""
 _ANSWERS: Final = (Settled.LOST, Settled.DONE, Settled.AGAIN)
 
 
@@ -244,22 +246,33 @@ async def write(
     line: Line, keys: Keys, group: str, member: str, batch: Sequence[Settlement]
 ) -> Mapping[Delivery, Settled]:
     """Settle what is held by this member, or is a dead letter. Raises what Redis says."""
-    if not batch:
-        return {}
-    rows: list[tuple[int | str, ...]] = []
-    copies: list[str | bytes] = []
-    for each in batch:
-        copy = _copy_of(each)
-        delay = math.ceil(each.delay * 1_000_000)
-        rows.append((*cast("Token", each.delivery.token), each.verdict.value, delay, len(copies) + 4, len(copy)))
-        copies += copy
-    answers: list[int] = await line.run(scripts.SETTLE, keys, group, member, msgspec.msgpack.encode(rows), *copies)
-    return {each.delivery: _ANSWERS[answer] for each, answer in zip(batch, answers, strict=True)}
+    results: dict[Delivery, Settled] = {}
+    for part in _parts(batch):
+        rows: list[tuple[int | str, ...]] = []
+        copies: list[str | bytes] = []
+        for each in part:
+            copy = _copy_of(each)
+            delay = math.ceil(each.delay * 1_000_000)
+            rows.append((*cast("Token", each.delivery.token), each.verdict.value, delay, len(copies) + 4, len(copy)))
+            copies += copy
+        answers = await line.run(scripts.SETTLE, keys, group, member, msgspec.msgpack.encode(rows), *copies)
+        results |= {each.delivery: _ANSWERS[answer] for each, answer in zip(part, answers, strict=True)}
+    return results
+
+
+def _parts(batch: Sequence[Settlement]) -> Iterator[Sequence[Settlement]]:
+    """Whatever moves large events takes its time, and nobody is answered meanwhile."""
+    start = size = 0
+    for end, each in enumerate(batch, 1):
+        size += len(each.delivery.wire.body) if each.verdict is not Verdict.ACCEPT else 0
+        if size >= _STEP or end == len(batch):
+            yield batch[start:end]
+            start, size = end, 0
 
 
 def _copy_of(settlement: Settlement) -> Sequence[str | bytes]:
     """The fields of the entry that a retry or dead letter becomes; else none."""
-    if settlement.verdict not in {Verdict.RETRY, Verdict.DEAD_LETTER}:
+    if settlement.verdict is Verdict.ACCEPT or settlement.verdict is Verdict.RELEASE:
         return ()
     delivery = settlement.delivery
     headers = delivery.wire.headers if settlement.headers is None else settlement.headers

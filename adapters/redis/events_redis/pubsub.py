@@ -37,7 +37,7 @@ class RedisPubSubTransport:
         self._dial = Dial(address, self._settings.timeout)
         self._publishing = Line(self._dial)
         self._listening = Line(self._dial, overhear=self._hear, lost=self._lose)
-        self._feeds: defaultdict[str, dict[_Feed, None]] = defaultdict(dict)
+        self._feeds: defaultdict[str, set[_Feed]] = defaultdict(set)
         self._notify: Notify | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -81,12 +81,14 @@ class RedisPubSubTransport:
         if subscription.source is Source.DEAD:
             await feed.stop()
             return feed
-        self._feeds[feed.channel][feed] = None
+        self._feeds[feed.channel].add(feed)
         try:
             await self._listening.ask("SUBSCRIBE", feed.channel)
+        except EventsError:
+            self._forget(feed)
+            raise
         except BaseException:
-            feed.end("it could not subscribe")
-            await feed.stop()
+            await self._leave(feed)
             raise
         return feed
 
@@ -102,11 +104,19 @@ class RedisPubSubTransport:
 
     async def _leave(self, feed: "_Feed") -> None:
         """Listen no more to a channel that no other feed is about."""
-        feeds = self._feeds.get(feed.channel, {})
-        if feeds.pop(feed, feed) is None and not feeds:
-            del self._feeds[feed.channel]
+        if self._forget(feed):
             with suppress(EventsError):
                 await self._listening.ask("UNSUBSCRIBE", feed.channel)
+
+    def _forget(self, feed: "_Feed") -> bool:
+        """Whether it was the last feed of its channel."""
+        feeds = self._feeds.get(feed.channel)
+        if feeds is None:
+            return False
+        feeds.discard(feed)
+        if not feeds:
+            del self._feeds[feed.channel]
+        return not feeds
 
     def _hear(self, reply: Reply) -> bool:
         match reply:

@@ -24,7 +24,7 @@ class Reader:
 
     def __init__(self, line: Line, read: Read, ended: Callable[[], None] = lambda: None) -> None:
         self._line = line
-        self._own = Line(line.dial)
+        self._own = Line(line.dial, lost=self.end)
         self._block = min(_LONGEST, round(line.dial.timeout * 500))
         self._read = read
         self._ended = ended

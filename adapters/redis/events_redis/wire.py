@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -17,11 +17,10 @@ _PREFIX: Final = "ce_"
 _BODY: Final = b"body"
 _ALONE: Final = 2
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
-_MOST: Final = 3_500
-"""Headers of an entry that are read: scripts take no more fields of a copy."""
 _MOST_HEADERS: Final = 3_000
-"""So many of them may be the sender's own."""
+"""Of an entry: scripts take no more fields of a copy."""
 _OURS: Final = BUS_PREFIX.encode()
+_OURS_AT_MOST: Final = 100
 # Of an entry that is a copy: the id of the first one, and how often it began elsewhere without an end.
 _ORIGIN: Final = b"x-events-origin"
 _RETURNS: Final = b"x-events-returns"
@@ -61,13 +60,11 @@ def read(entry: str, fields: Sequence[bytes]) -> Message:
     returns = int(told) if _NUMBER.fullmatch(told) else 0
     if len(fields) == _ALONE:
         return Message(Wire({}, fields[1]), origin, returns)
-    headers: dict[str, str] = {}
-    body = b""
-    for name, value in _pairs(fields):
-        if name == _BODY:
-            body = value
-        elif len(headers) < _MOST_HEADERS or (len(headers) < _MOST and _is_ours(name)):
-            headers[_unspelled(name)] = value.decode(errors="replace")
+    named = dict(zip(fields[::2], fields[1::2], strict=True))
+    body = named.pop(_BODY, b"")
+    if len(named) > _MOST_HEADERS:
+        named = _most_important(named)
+    headers = {_unspelled(name): value.decode("utf-8", "replace") for name, value in named.items()}
     return Message(Wire(headers, body, headers.get("partitionkey")), origin, returns)
 
 
@@ -99,13 +96,10 @@ def from_frame(message: bytes) -> Wire:
     return Wire(headers, body, headers.get("partitionkey"))
 
 
-def _is_ours(name: bytes) -> bool:
-    return name.startswith(_OURS) or _unspelled(name) in CLOUDEVENTS_ATTRIBUTES
-
-
-def _pairs(fields: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
-    each = iter(fields)
-    return zip(each, each, strict=True)
+def _most_important(fields: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """As many as fit; attributes and the bus's own, which are few and come last, in any case."""
+    ours = [name for name in fields if name.startswith(_OURS) or _unspelled(name) in CLOUDEVENTS_ATTRIBUTES]
+    return {name: fields[name] for name in [*ours[-_OURS_AT_MOST:], *fields][:_MOST_HEADERS]}
 
 
 @lru_cache(maxsize=1024)

@@ -110,9 +110,11 @@ class SQLiteClaims:
             sqlite.insert(leases)
             .values(name=_LEASE, **new)
             .on_conflict_do_update(index_elements=[leases.c.name], set_=new, where=leases.c.until <= milliseconds(now))
+            .returning(leases.c.owner)
         )
+        mine = taken.first() is not None
         await connection.commit()
-        return bool(taken.rowcount)
+        return mine
 
     async def _let_go(self, connection: AsyncConnection) -> None:
         leases = self._leases

@@ -1,6 +1,6 @@
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from sqlalchemy import CursorResult, Delete, Insert, Result, Table, bindparam, delete, select, tuple_
+from sqlalchemy import Delete, Executable, Result, Table, bindparam, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
@@ -33,7 +33,7 @@ class SqlAlchemyInbox:
         """Guard a block: `async with` in an `AsyncSession`, `with` in a `Session`."""
         return _Once(self._session, self._note(received), received)
 
-    def _note(self, received: Received) -> Insert:
+    def _note(self, received: Received) -> Executable:
         sync = self._session.sync_session if isinstance(self._session, AsyncSession) else self._session
         dialect = sync.get_bind(clause=select(self._table)).dialect.name
         insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
@@ -46,13 +46,15 @@ class SqlAlchemyInbox:
                 handled=int(self._clock.time() * 1000),
             )
             .on_conflict_do_nothing()
+            # How many rows an insert made is told by some drivers only.
+            .returning(self._table.c.id)
         )
 
 
 class _Once:
     """Notes a delivery when it is entered."""
 
-    def __init__(self, session: Session | AsyncSession, note: Insert, received: Received) -> None:
+    def __init__(self, session: Session | AsyncSession, note: Executable, received: Received) -> None:
         self._session = session
         self._note = note
         self._received = received
@@ -72,7 +74,7 @@ class _Once:
     def __exit__(self, *_: object) -> None: ...
 
     def _check(self, noted: Result[Any]) -> None:
-        if not cast("CursorResult[Any]", noted).rowcount:
+        if noted.first() is None:
             who = self._received.handler or self._received.consumer
             raise AlreadyHandled(f"{who} has handled the event {self._received.id}")
 

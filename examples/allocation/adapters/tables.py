@@ -34,17 +34,20 @@ order_lines: Final = Table(
     Column("batch", String, ForeignKey("batches.reference"), nullable=False),
 )
 
+# An aggregate is loaded and stored as a whole.
 _OWNED: Final = "all, delete-orphan"
 
 # What the domain has no word for gets a name with an underscore.
 _mappers.map_imperatively(OrderLine, order_lines, properties={"_id": order_lines.c.id, "_batch": order_lines.c.batch})
 _mappers.map_imperatively(
-    Batch, batches, properties={"lines": relationship(OrderLine, order_by=order_lines.c.id, cascade=_OWNED)}
+    Batch,
+    batches,
+    properties={"lines": relationship(OrderLine, order_by=order_lines.c.id, cascade=_OWNED, lazy="selectin")},
 )
 _mappers.map_imperatively(
     Product,
     products,
-    properties={"batches": relationship(Batch, order_by=batches.c.reference, cascade=_OWNED)},
+    properties={"batches": relationship(Batch, order_by=batches.c.reference, cascade=_OWNED, lazy="selectin")},
     # The model counts, and the database refuses a change of any version but the one that was read.
     version_id_col=products.c.version,
     version_id_generator=False,

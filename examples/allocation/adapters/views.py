@@ -1,19 +1,21 @@
 """What can be looked up. Nothing is changed here: the tables are read as they are."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from sqlalchemy import Engine, func, select
 
 from examples.allocation.adapters.tables import batches, order_lines
 
 
-class Allocation(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Allocation:
     sku: str
     quantity: int
     batch: str
 
 
-class Stock(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Stock:
     """How much of a batch was bought, and how much of that is taken."""
 
     batch: str

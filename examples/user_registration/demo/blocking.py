@@ -14,8 +14,8 @@ T = TypeVar("T")
 @asynccontextmanager
 async def running(broker: AnyBroker) -> AsyncGenerator[AnyBroker]:
     """The broker, started; it is stopped at the end, whatever happened."""
-    await done(broker.__enter__)
     try:
+        await done(broker.__enter__)
         yield broker
     finally:
         await done(lambda: broker.__exit__(None, None, None))

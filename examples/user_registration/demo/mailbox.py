@@ -48,10 +48,10 @@ class Mailbox:
 
 
 @asynccontextmanager
-async def open_mailbox(mailbox: Mailbox) -> AsyncGenerator[Mailbox]:
-    """Let the mailbox be served on a free port of this machine."""
+async def open_mailbox(mailbox: Mailbox, port: int = 0) -> AsyncGenerator[Mailbox]:
+    """Let the mailbox be served on a port of this machine; 0 takes a free one."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(mailbox, hostname="mailbox", loop=loop), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: SMTP(mailbox, hostname="mailbox", loop=loop), "127.0.0.1", port)
     try:
         mailbox.port = server.sockets[0].getsockname()[1]
         yield mailbox

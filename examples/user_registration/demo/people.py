@@ -41,11 +41,16 @@ class Crowd:
     @property
     def registered(self) -> int:
         """How many were answered that they are users now."""
-        return sum(visit.status == CREATED for visit in self.visits)
+        return len(self.addresses)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Those of the users."""
+        return [visit.person.email for visit in self.visits if visit.status == CREATED]
 
     def person(self, name: str) -> Person:
         """The one of this name."""
-        return Person(name, f"{name.split()[0].lower()}+{self._run}@example.org")
+        return Person(name, f"{name.split(maxsplit=1)[0].lower()}+{self._run}@example.org")
 
     async def register(self, person: Person) -> Visit:
         """Let one register."""

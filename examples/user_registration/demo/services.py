@@ -33,9 +33,20 @@ class Services:
                     process.kill()
                 await process.wait()
 
-    async def start(self, name: str, module: str, *arguments: str) -> str:
-        """Start one, and return the line that it prints when it is ready."""
-        process = await self._run(name, module, arguments, stdout=PIPE)
+    async def start(self, name: str, module: str, *arguments: str, speaks: bool = True) -> None:
+        """Start one; `speaks` says whether it prints a line when it is ready."""
+        with (self._folder / f"{name}.log").open("ab") as log:
+            # In a session of its own: Ctrl-C reaches who started it, who then stops it in good order.
+            self._processes[name] = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", module, *arguments),
+                stdout=PIPE if speaks else DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def ready(self, name: str) -> str:
+        """Return what it prints as soon as it is ready."""
+        process = self._processes[name]
         assert process.stdout is not None  # noqa: S101 it was asked for above
         async with asyncio.timeout(PATIENCE):
             said = (await process.stdout.readline()).decode().strip()
@@ -43,10 +54,6 @@ class Services:
             await process.wait()
             raise self._ended(name, "before it was ready")
         return said
-
-    async def start_quietly(self, name: str, module: str, *arguments: str) -> None:
-        """Start one that need not be waited for."""
-        await self._run(name, module, arguments, stdout=DEVNULL)
 
     def pid(self, name: str) -> int:
         """Of its process."""
@@ -61,7 +68,8 @@ class Services:
     async def stop(self, name: str) -> None:
         """SIGTERM: it finishes what it has begun, and ends."""
         process = self._processes.pop(name)
-        process.terminate()
+        with suppress(ProcessLookupError):
+            process.terminate()
         try:
             async with asyncio.timeout(PATIENCE):
                 code = await process.wait()
@@ -70,15 +78,6 @@ class Services:
             code = await process.wait()
         if code:
             raise ServiceEnded(f"{name} ended with {code} when it was asked to stop\n{self._last_words(name)}")
-
-    async def _run(self, name: str, module: str, arguments: tuple[str, ...], *, stdout: int) -> Process:
-        with (self._folder / f"{name}.log").open("ab") as log:
-            # In a session of its own: Ctrl-C reaches who started it, who then stops it in good order.
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", module, *arguments, stdout=stdout, stderr=log, start_new_session=True
-            )
-        self._processes[name] = process
-        return process
 
     def _ended(self, name: str, how: str) -> ServiceEnded:
         code = self._processes[name].returncode

@@ -26,6 +26,12 @@ class Wanted:
     bus: str | None
     database: str | None
 
+    @property
+    def described(self) -> str:
+        """What has to be started."""
+        started = [*([] if self.database else ["PostgreSQL"]), *([] if self.bus else [self.broker])]
+        return ", ".join([*started, "a mail server"])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:

@@ -51,7 +51,7 @@ async def close_books(surroundings: Surroundings, registered: int, *, behind: in
         rows = (await connection.execute(select(events.id, events.state).where(events.position > behind))).all()
     async with open_engine(surroundings.mails_database) as engine, engine.connect() as connection:
         noted = set(await connection.scalars(select(INBOX.c.id)))
-    return _totals(registered, dict(row._tuple() for row in rows), noted, surroundings.mailbox.mails)
+    return _totals(registered, {row.id: row.state for row in rows}, noted, surroundings.mailbox.mails)
 
 
 def _totals(registered: int, put: dict[str, str], noted: Collection[str], mails: Collection[Mail]) -> Totals:

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
 
-from brokers import Kafka
+from brokers import FaultProxy, Kafka
 from brokers import kafka as kafka_node
 from brokers.opening import docker_image
 from events_core import Envelope
@@ -20,6 +20,7 @@ from events_core.integration import Registration
 from events_core.ports import Alert, Revoked, Topic, Wire
 from events_kafka import KafkaEventBus, KafkaTransport
 from tests.broker_fixtures import is_required, started
+from tests.faults.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker("kafka")]
 
@@ -127,3 +128,41 @@ async def test_a_dial_to_a_frozen_node_ends_with_its_transport(node: Kafka) -> N
         await asyncio.wait([opening], timeout=2 * TIMEOUT + SLACK)
         assert isinstance(opening.exception(), NotConnected)
         assert open_connections() == []
+
+
+async def test_a_dial_that_succeeds_after_its_transport_was_closed_leaves_nothing_open(node: Kafka) -> None:
+    for steps in range(5, 60, 5):
+        transport = KafkaTransport(f"{node.url}?{QUICK}")
+        opening = asyncio.create_task(transport.open(ignore))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await transport.close()
+        await asyncio.wait([opening], timeout=TIMEOUT + SLACK)
+        assert opening.done()
+        opening.exception()
+        assert open_connections() == []
+
+
+async def test_sends_that_wait_for_their_turn_end_in_time(node: Kafka) -> None:
+    topic = Topic("frozen.turns")
+    async with opened(node) as transport:
+        assert await transport.publish(topic, [Wire({"type": "t"}, b"{}")]) == [None]
+        with frozen(node):
+            sends = [asyncio.create_task(transport.publish(topic, [Wire({"type": "t"}, b"{}")])) for _ in range(20)]
+            done, _ = await asyncio.wait(sends, timeout=4 * TIMEOUT)
+            assert len(done) == len(sends)
+
+
+async def test_a_loss_is_noticed_where_the_first_of_the_servers_was_not_there(node: Kafka) -> None:
+    async with FaultProxy(node.host, int(node.address.rpartition(":")[2])) as first:
+        first.up = "hold"
+        servers = f"127.0.0.1:{first.port},{node.address}"
+        registration = Registration(Recorder("first", patience=PATIENCE), Topic("frozen.servers"))
+        async with KafkaEventBus(f"kafka://{servers}?{QUICK}", source="tests", registrations=[registration]) as bus:
+            assert (await bus.health()).ready
+            with frozen(node):
+                await until(lambda: is_lost(bus), within=TIMEOUT + SLACK)
+
+
+async def is_lost(bus: KafkaEventBus) -> bool:
+    return not (await bus.health()).ready

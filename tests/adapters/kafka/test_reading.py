@@ -97,20 +97,3 @@ async def test_an_event_of_a_transaction_that_was_aborted_is_not_handled(stage: 
     await recorder.see(2)
     await stage.fence(recorder)
     assert 1 not in recorder.numbers
-
-
-async def test_stopping_in_the_middle_of_reading_leaves_no_partition_behind(stage: Stage) -> None:
-    for round_ in range(10):
-        first, second = stage.recorder(), stage.recorder()
-        process = await stage.process()
-        registration = stage.note(Registration(first, stage.topic, prefetch=5))
-        await process.bus.register(registration)
-        numbers = range(100 * round_, 100 * round_ + 100)
-        sending = asyncio.create_task(stage.send_numbers(*numbers))
-        await first.count(1 + round_)
-        await process.bus.unregister(registration)
-        await sending
-        other = await stage.process(Registration(second, stage.topic))
-        await second.see(*(set(numbers) - set(first.numbers)))
-        await other.bus.shutdown(1)
-        await process.bus.shutdown(1)

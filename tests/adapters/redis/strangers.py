@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 
 from events_core.ports import Topic
 
-__all__ = ["ANSWERS_WITHIN", "Client", "Entry", "ask", "connected", "entries", "heard", "stream_of"]
+__all__ = ["ANSWERS_WITHIN", "Client", "Entry", "ask", "connected", "entries", "heard", "pending", "stream_of"]
 
 ANSWERS_WITHIN = 10.0
 
@@ -65,6 +65,12 @@ async def entries(url: str, topic: Topic) -> list[Entry]:
     """All that its stream holds, oldest first."""
     found = cast("list[tuple[bytes, dict[bytes, bytes]]]", await ask(url, "XRANGE", stream_of(topic), "-", "+"))
     return [Entry(id.decode(), {name.decode(): value for name, value in fields.items()}) for id, fields in found]
+
+
+async def pending(url: str, topic: Topic, group: str) -> int:
+    """How many entries of its stream members of the group hold."""
+    script = "return redis.call('XPENDING', KEYS[1], ARGV[1])[1]"
+    return cast("int", await ask(url, "EVAL", script, 1, stream_of(topic), group))
 
 
 async def heard(subscriber: PubSub) -> bytes:

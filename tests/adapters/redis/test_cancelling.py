@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import pytest
 
@@ -12,9 +12,10 @@ from events_core.errors import ConnectionLost
 from events_core.ports import Settled, Settlement, Source, Transport, Verdict
 from events_redis import RedisPubSubTransport, RedisTransport
 from tests.adapters.redis.ports import WIRE, accept, events_of, ignore, received
-from tests.adapters.redis.strangers import ask, stream_of
+from tests.adapters.redis.strangers import ask, pending, stream_of
 
 T = TypeVar("T")
+Kind = type[RedisTransport] | type[RedisPubSubTransport]
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker("redis")]
 
@@ -43,11 +44,6 @@ async def cancelled_after(turns: int, call: Coroutine[object, object, T]) -> T |
     return None if task.cancelled() else task.result()
 
 
-async def pending(stage: Stage, broker: Redis) -> int:
-    script = "return redis.call('XPENDING', KEYS[1], ARGV[1])[1]"
-    return cast("int", await ask(broker.url, "EVAL", script, 1, stream_of(stage.topic), "first"))
-
-
 async def test_what_was_read_while_stopping_was_cancelled_is_handed_out_again(
     stage: Stage, redis_broker: Redis, proxy: FaultProxy, transport: RedisTransport
 ) -> None:
@@ -57,7 +53,7 @@ async def test_what_was_read_while_stopping_was_cancelled_is_handed_out_again(
     await ask(redis_broker.url, "XADD", stream_of(stage.topic), "*", "ce_type", "t", "body", "{}")
 
     async def handed_out() -> bool:
-        return await pending(stage, redis_broker) == 1
+        return await pending(redis_broker.url, stage.topic, "first") == 1
 
     await stage.until(handed_out, "the event on its way")
     await cancelled_after(5, feed.stop())
@@ -75,7 +71,7 @@ async def test_a_settlement_that_is_cancelled_leaves_nothing_held(
         await transport.publish(stage.topic, [WIRE])
         await cancelled_after(turns, accept(feed, [await received(feed)]))
     last = await transport.subscribe(events_of(stage))
-    while await pending(stage, redis_broker) or await last.lag():
+    while await pending(redis_broker.url, stage.topic, "first") or await last.lag():
         await accept(last, await last.receive(10))
     await transport.remove(events_of(stage))
 
@@ -111,15 +107,19 @@ async def test_a_receive_that_was_cancelled_brings_no_more_than_the_next_one_ask
     await transport.remove(events_of(stage))
 
 
-@pytest.mark.parametrize("kind", [RedisTransport, RedisPubSubTransport])
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [
+        (RedisTransport, Source.EVENTS),
+        (RedisTransport, Source.BROADCAST),
+        (RedisPubSubTransport, Source.BROADCAST),
+    ],
+)
 async def test_a_subscription_that_is_cancelled_leaves_no_connection(
-    stage: Stage, redis_broker: Redis, proxy: FaultProxy, kind: type[RedisTransport | RedisPubSubTransport]
+    stage: Stage, proxy: FaultProxy, redis_broker: Redis, kind: Kind, source: Source
 ) -> None:
     transport: Transport = kind(proxy.url(redis_broker.url))
     await transport.open(ignore)
-    source = Source.BROADCAST
-    # What all share stays: the connection to listen on, and that to look around.
-    await (await transport.subscribe(events_of(stage, source))).stop()
     before = proxy.connections
     for turns in range(0, 60, 2):
         if feed := await cancelled_after(turns, transport.subscribe(events_of(stage, source))):
@@ -129,6 +129,7 @@ async def test_a_subscription_that_is_cancelled_leaves_no_connection(
         return proxy.connections <= before
 
     await stage.until(as_before, "every connection closed", patience=3.0)
+    await transport.remove(events_of(stage), force=True)
     await transport.close()
 
 
@@ -144,7 +145,7 @@ async def test_a_cancelled_subscription_listens_to_no_channel(stage: Stage, redi
 
 @pytest.mark.parametrize("kind", [RedisTransport, RedisPubSubTransport])
 async def test_a_transport_that_is_closed_while_it_subscribes_leaves_no_connection(
-    stage: Stage, redis_broker: Redis, proxy: FaultProxy, kind: type[RedisTransport | RedisPubSubTransport]
+    stage: Stage, redis_broker: Redis, proxy: FaultProxy, kind: Kind
 ) -> None:
     for turns in range(0, 40, 2):
         transport: Transport = kind(proxy.url(redis_broker.url))

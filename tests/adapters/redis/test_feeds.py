@@ -15,7 +15,7 @@ from events_core.integration import Registration
 from events_core.ports import Settled, Settlement, Source, Verdict
 from events_redis import RedisTransport
 from tests.adapters.redis.ports import WIRE, events_of, ignore, received
-from tests.adapters.redis.strangers import ask, stream_of
+from tests.adapters.redis.strangers import ask, pending, stream_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker("redis")]
 
@@ -34,14 +34,6 @@ async def transport(redis_broker: Redis, proxy: FaultProxy) -> AsyncGenerator[Re
     await transport.close()
 
 
-async def pending(stage: Stage, broker: Redis) -> int:
-    (number, *_) = cast("list[int]", await ask(broker.url, "EVAL", PENDING, 1, stream_of(stage.topic), "first"))
-    return number
-
-
-PENDING = "return {redis.call('XPENDING', KEYS[1], ARGV[1])[1]}"
-
-
 async def test_what_another_member_holds_is_not_settled_by_who_held_it_before(
     stage: Stage, redis_broker: Redis, transport: RedisTransport
 ) -> None:
@@ -55,9 +47,9 @@ async def test_what_another_member_holds_is_not_settled_by_who_held_it_before(
     assert again.origin == before.origin
     with suppress(ConnectionLost):
         assert [*await late.settle([Settlement(before, Verdict.ACCEPT)])] == [Settled.LOST]
-    assert await pending(stage, redis_broker) == 1
+    assert await pending(redis_broker.url, stage.topic, "first") == 1
     assert [*await next_one.settle([Settlement(again, Verdict.ACCEPT)])] == [Settled.DONE]
-    assert await pending(stage, redis_broker) == 0
+    assert await pending(redis_broker.url, stage.topic, "first") == 0
     await transport.remove(events_of(stage), force=True)
 
 
@@ -77,6 +69,22 @@ async def test_a_lease_that_ran_out_is_a_lost_feed_and_others_take_over(
     again = await received(other)
     assert (again.origin, again.starts) == (held.origin, 2)
     await other.settle([Settlement(again, Verdict.ACCEPT)])
+    await transport.remove(events_of(stage), force=True)
+
+
+async def test_a_feed_that_has_no_room_notices_that_its_connection_broke(
+    stage: Stage, redis_broker: Redis, transport: RedisTransport
+) -> None:
+    feed = await transport.subscribe(events_of(stage, window=1))
+    await transport.publish(stage.topic, [WIRE] * 2)
+    await received(feed)
+    waiting = asyncio.create_task(feed.receive(1))
+    for each in cast("list[dict[str, str]]", await ask(redis_broker.url, "CLIENT LIST")):
+        if each["cmd"] == "xreadgroup":
+            await ask(redis_broker.url, "CLIENT", "KILL", "ID", each["id"])
+    with pytest.raises(ConnectionLost):
+        async with asyncio.timeout(2.0):
+            await waiting
     await transport.remove(events_of(stage), force=True)
 
 

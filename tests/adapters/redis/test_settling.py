@@ -9,7 +9,7 @@ import pytest
 from brokers import Redis
 from events_core.conformance.stage import Stage
 from events_core.errors import SubscriptionNotEmpty
-from events_core.ports import Settled, Settlement, Source, Verdict, Wire
+from events_core.ports import MAX_EVENT_BYTES, Settled, Settlement, Source, Verdict, Wire
 from events_redis import RedisTransport
 from tests.adapters.redis.ports import WIRE, accept, events_of, ignore, received, until_received
 from tests.adapters.redis.strangers import ask, stream_of
@@ -89,6 +89,25 @@ async def test_thousands_are_read_passed_over_released_and_settled_at_once(
     assert await feed.lag() == 0
     await feed.stop()
     await transport.remove(events_of(stage))
+
+
+async def test_a_hundred_large_copies_are_settled_without_keeping_anybody_waiting(
+    stage: Stage, redis_broker: Redis
+) -> None:
+    transport = RedisTransport(f"{redis_broker.url}?timeout=1")
+    await transport.open(ignore)
+    feed = await transport.subscribe(events_of(stage))
+    large = Wire({"type": "t"}, b"x" * MAX_EVENT_BYTES)
+    for _ in range(25):
+        await transport.publish(stage.topic, [large] * 4)
+    deliveries = await until_received(feed, 100)
+    settling = asyncio.create_task(feed.settle([Settlement(each, Verdict.DEAD_LETTER) for each in deliveries]))
+    while not settling.done():
+        assert await transport.publish(stage.topic, [OTHER]) == [None]
+    assert [*await settling] == [Settled.DONE] * 100
+    await transport.remove(events_of(stage), force=True)
+    await ask(redis_broker.url, "DEL", stream_of(stage.topic))
+    await transport.close()
 
 
 async def test_unread_events_of_other_types_are_no_backlog(stage: Stage, transport: RedisTransport) -> None:

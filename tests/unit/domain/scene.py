@@ -1,8 +1,8 @@
 """A command, its events, aggregates that raise them, and both kinds of bus and unit of work behind one face."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import anyio.lowlevel
 import pytest
@@ -19,10 +19,12 @@ from events_core import (
     Topic,
     UnitOfWork,
 )
-from events_core.domain import EventStream, RecordingSink
-from events_core.ports import AfterCommit, Outgoing
+from events_core.domain import EventStream, RecordingSink, Results
+from events_core.ports import AfterCommit, Outgoing, Sink
 
 NEWS = Topic("news")
+
+Handler: TypeAlias = Callable[..., Any]
 
 
 class Brew(Command[str]):
@@ -112,7 +114,12 @@ class AsyncUnit(AsyncUnitOfWork):
         await self._step("close")
 
 
-Act = Callable[[Any], object]
+Bus: TypeAlias = Any
+"""Of either kind: what is the same for both is called the same."""
+Unit: TypeAlias = Any
+Option: TypeAlias = Any
+Table: TypeAlias = Mapping[type[Message], Handler | Iterable[Handler]] | None
+Act = Callable[[Unit], object]
 """What a block does with its unit of work."""
 
 
@@ -127,50 +134,52 @@ class Side(ABC):
         return self.sink.events
 
     @abstractmethod
-    def bus(self, handlers: Any = None, **options: Any) -> Any:
+    def bus(self, handlers: Table = None, **options: Option) -> Bus:
         """A message bus of this kind."""
 
     @abstractmethod
-    def unit(self, *, sink: Any = None, bus: Any = None, **fails: BaseException) -> Any:
+    def unit(self, *, sink: Sink | None = None, bus: Bus = None, **fails: BaseException) -> Unit:
         """A unit of work of this kind; `commit=OSError()` makes its commit fail, and so on."""
 
     @abstractmethod
-    async def handle(self, bus: Any, message: Message, uow: Any = None, **given: Any) -> Any:
+    async def handle(self, bus: Bus, message: Message, uow: Unit = None, **given: object) -> Results[Any]:
         """Call the bus."""
 
     @abstractmethod
-    async def batch(self, bus: Any, messages: Iterable[Message], **options: Any) -> Any:
+    async def batch(self, bus: Bus, messages: Iterable[Message], **options: Option) -> Sequence[Results[Any]]:
         """Call the bus."""
 
     @abstractmethod
-    async def within(self, uow: Any, act: Act = lambda _: None, *, commit: bool = True) -> None:
+    async def within(self, uow: Unit, act: Act = lambda _: None, *, commit: bool = True) -> None:
         """A block: begin or join, act, and commit."""
 
     @abstractmethod
-    def block(self, act: Act = lambda _: None, *, commit: bool = True) -> Callable[..., Any]:
+    def block(self, act: Act = lambda _: None, *, commit: bool = True) -> Handler:
         """A handler with a block of its own."""
 
 
 class Sync(Side):
-    def bus(self, handlers: Any = None, **options: Any) -> Any:
+    def bus(self, handlers: Table = None, **options: Option) -> Bus:
         return MessageBus(handlers, **options)
 
-    def unit(self, *, sink: Any = None, bus: Any = None, **fails: BaseException) -> Any:
+    def unit(self, *, sink: Sink | None = None, bus: Bus = None, **fails: BaseException) -> Unit:
         return SyncUnit(Trace(fails), EventStream(sink or self.sink, NEWS), bus)
 
-    async def handle(self, bus: Any, message: Message, uow: Any = None, **given: Any) -> Any:
-        return bus.handle(message, uow, **given)
+    async def handle(self, bus: Bus, message: Message, uow: Unit = None, **given: object) -> Results[Any]:
+        results: Results[Any] = bus.handle(message, uow, **given)
+        return results
 
-    async def batch(self, bus: Any, messages: Iterable[Message], **options: Any) -> Any:
-        return bus.batch(messages, **options)
+    async def batch(self, bus: Bus, messages: Iterable[Message], **options: Option) -> Sequence[Results[Any]]:
+        results: Sequence[Results[Any]] = bus.batch(messages, **options)
+        return results
 
-    async def within(self, uow: Any, act: Act = lambda _: None, *, commit: bool = True) -> None:
+    async def within(self, uow: Unit, act: Act = lambda _: None, *, commit: bool = True) -> None:
         with uow:
             act(uow)
             if commit:
                 uow.commit()
 
-    def block(self, act: Act = lambda _: None, *, commit: bool = True) -> Callable[..., Any]:
+    def block(self, act: Act = lambda _: None, *, commit: bool = True) -> Handler:
         def handle_in_block(message: Message, uow: SyncUnit) -> None:
             with uow:
                 act(uow)
@@ -181,25 +190,27 @@ class Sync(Side):
 
 
 class Async(Side):
-    def bus(self, handlers: Any = None, **options: Any) -> Any:
+    def bus(self, handlers: Table = None, **options: Option) -> Bus:
         return AsyncMessageBus(handlers, **options)
 
-    def unit(self, *, sink: Any = None, bus: Any = None, **fails: BaseException) -> Any:
+    def unit(self, *, sink: Sink | None = None, bus: Bus = None, **fails: BaseException) -> Unit:
         return AsyncUnit(Trace(fails), EventStream(sink or self.sink, NEWS), bus)
 
-    async def handle(self, bus: Any, message: Message, uow: Any = None, **given: Any) -> Any:
-        return await bus.handle(message, uow, **given)
+    async def handle(self, bus: Bus, message: Message, uow: Unit = None, **given: object) -> Results[Any]:
+        results: Results[Any] = await bus.handle(message, uow, **given)
+        return results
 
-    async def batch(self, bus: Any, messages: Iterable[Message], **options: Any) -> Any:
-        return await bus.batch(messages, **options)
+    async def batch(self, bus: Bus, messages: Iterable[Message], **options: Option) -> Sequence[Results[Any]]:
+        results: Sequence[Results[Any]] = await bus.batch(messages, **options)
+        return results
 
-    async def within(self, uow: Any, act: Act = lambda _: None, *, commit: bool = True) -> None:
+    async def within(self, uow: Unit, act: Act = lambda _: None, *, commit: bool = True) -> None:
         async with uow:
             act(uow)
             if commit:
                 await uow.commit()
 
-    def block(self, act: Act = lambda _: None, *, commit: bool = True) -> Callable[..., Any]:
+    def block(self, act: Act = lambda _: None, *, commit: bool = True) -> Handler:
         async def handle_in_block(message: Message, uow: AsyncUnit) -> None:
             async with uow:
                 act(uow)
@@ -228,10 +239,32 @@ class BrokenSink:
         raise self._error
 
 
-def raises(error: BaseException) -> Callable[..., Any]:
+def raises(error: BaseException) -> Handler:
     """A handler, or a hook, that fails."""
 
-    def fail(*_: object) -> None:
+    def fail(_: object = None) -> None:
         raise error
 
     return fail
+
+
+def ignore(message: Message) -> None:
+    """Handle it by doing nothing."""
+
+
+def returns(value: object) -> Handler:
+    """A handler that returns a value."""
+
+    def handle(message: Message) -> object:
+        return value
+
+    return handle
+
+
+def emits(*messages: Message) -> Handler:
+    """A handler that emits messages."""
+
+    def handle(message: Message, emit: Callable[..., None]) -> None:
+        emit(*messages)
+
+    return handle

@@ -8,7 +8,20 @@ from events_core import AsyncMessageBus, MessageBus
 from events_core.domain import Outcome
 from events_core.errors import ConfigurationError, DuplicateHandler, NoHandler
 from events_core.messages import DomainEvent, Message
-from tests.unit.domain.scene import Brew, Brewed, Clean, CupSold, Machine, Poured, Side, StockFell, both_sides
+from tests.unit.domain.scene import (
+    Brew,
+    Brewed,
+    Clean,
+    CupSold,
+    Machine,
+    Poured,
+    Side,
+    StockFell,
+    Unit,
+    both_sides,
+    ignore,
+    returns,
+)
 
 pytestmark = [pytest.mark.anyio, both_sides]
 
@@ -27,7 +40,11 @@ class Log:
 
 async def test_a_command_goes_to_its_one_handler_whose_value_comes_back(make_side: Make) -> None:
     side = make_side()
-    bus = side.bus({Brew: lambda command: f"{command.cups} cups"})
+
+    def brew(command: Brew) -> str:
+        return f"{command.cups} cups"
+
+    bus = side.bus({Brew: brew})
     results = await side.handle(bus, Brew(cups=2))
     assert results == ["2 cups"]
     assert results.first == "2 cups"
@@ -35,33 +52,23 @@ async def test_a_command_goes_to_its_one_handler_whose_value_comes_back(make_sid
 
 async def test_an_event_goes_to_all_its_handlers_in_order_of_registration(make_side: Make) -> None:
     side = make_side()
-    bus = side.bus({Brewed: [lambda _: "first", lambda _: "second"]})
-    bus.add_handler(Brewed, lambda _: "third")
+    bus = side.bus({Brewed: [returns("first"), returns("second")]})
+    bus.add_handler(Brewed, returns("third"))
     assert list(await side.handle(bus, Brewed())) == ["first", "second", "third"]
 
 
 async def test_events_are_handled_first_in_first_out_and_breadth_first(make_side: Make) -> None:
     side, log, machine = make_side(), Log(), Machine()
 
-    def brew(command: Brew) -> None:
+    def brew(command: Brew, uow: Unit) -> None:
+        uow.seen.add(machine)
         machine.raise_events(Brewed(number=1), Brewed(number=2))
 
     def pour(event: Brewed) -> None:
         log.note(event)
         machine.raise_events(Poured(number=event.number))
 
-    bus = side.bus({Brew: brew, Brewed: pour, Poured: log.note})
-    uow = side.unit()
-    uow.seen.add(machine)
-    await side.within(uow, lambda _: None, commit=False)
-    machine.pop_events()
-
-    def seeing(command: Brew, uow: object) -> None:
-        getattr(uow, "seen").add(machine)  # noqa: B009 either kind of unit
-        brew(command)
-
-    bus = side.bus({Brew: seeing, Brewed: pour, Poured: log.note})
-    await side.handle(bus, Brew(), uow)
+    await side.handle(side.bus({Brew: brew, Brewed: pour, Poured: log.note}), Brew(), side.unit())
     assert log.handled == [Brewed(number=1), Brewed(number=2), Poured(number=1), Poured(number=2)]
 
 
@@ -127,9 +134,7 @@ async def test_an_event_without_handler_is_ignored(make_side: Make) -> None:
 
 
 @pytest.mark.parametrize("event", [Brewed(), StockFell()])
-async def test_an_event_without_handler_is_an_error_when_the_bus_is_strict(
-    make_side: Make, event: DomainEvent
-) -> None:
+async def test_an_event_without_handler_is_an_error_when_the_bus_is_strict(make_side: Make, event: DomainEvent) -> None:
     side = make_side()
     with pytest.raises(NoHandler, match="the bus is strict"):
         await side.handle(side.bus(strict=True), event)
@@ -144,15 +149,15 @@ async def test_integration_events_from_elsewhere_are_handled_like_others(make_si
 
 
 async def test_a_second_handler_of_a_command_is_refused(make_side: Make) -> None:
-    bus = make_side().bus({Brew: lambda _: None})
-    with pytest.raises(DuplicateHandler, match="the command Brew is handled by .*, and has one handler"):
-        bus.add_handler(Brew, lambda _: None)
+    bus = make_side().bus({Brew: ignore})
+    with pytest.raises(DuplicateHandler, match=r"the command Brew is handled by .*, and has one handler"):
+        bus.add_handler(Brew, ignore)
 
 
 async def test_the_same_handler_of_an_event_twice_is_refused(make_side: Make) -> None:
     log = Log()
     bus = make_side().bus({Brewed: log.note})
-    with pytest.raises(DuplicateHandler, match="Log.note handles Brewed already"):
+    with pytest.raises(DuplicateHandler, match=r"Log\.note handles Brewed already"):
         bus.add_handler(Brewed, log.note)
 
 
@@ -164,7 +169,7 @@ async def test_one_method_of_two_objects_are_two_handlers(make_side: Make) -> No
 
 async def test_handlers_of_an_abstract_message_are_refused(make_side: Make) -> None:
     with pytest.raises(ConfigurationError, match="DomainEvent is abstract"):
-        make_side().bus({DomainEvent: lambda _: None})
+        make_side().bus({DomainEvent: ignore})
 
 
 async def test_a_message_is_handled_by_its_own_class_alone(make_side: Make) -> None:
@@ -218,13 +223,19 @@ async def test_the_sync_bus_refuses_a_coroutine_that_a_plain_function_returns(ma
     async def brew(command: Brew) -> None:
         """Nobody would await it."""
 
+    def plain(command: Brew) -> object:
+        return brew(command)
+
     with pytest.raises(ConfigurationError, match="returned a coroutine"):
-        MessageBus({Brew: lambda command: brew(command)}).handle(Brew())
+        MessageBus({Brew: plain}).handle(Brew())
 
 
 async def test_the_async_bus_awaits_what_a_plain_function_returns(make_side: Make) -> None:
     async def brew(command: Brew) -> str:
         return "brewed"
 
-    results = await AsyncMessageBus({Brew: lambda command: brew(command)}).handle(Brew())
+    def plain(command: Brew) -> object:
+        return brew(command)
+
+    results = await AsyncMessageBus({Brew: plain}).handle(Brew())
     assert results.first == "brewed"

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from events_core import Context, EventHandlerConsumer, InMemoryEventBus, IntegrationEvent, Registration, RetryPolicy
-from events_core.integration import IntegrationEventBus, Route, Topology
+from events_core.integration import Flow, IntegrationEventBus, Topology
 from events_core.memory import InMemoryBroker
 from events_core.messages import Contract
 from tests.unit.integration.scene import ORDERS, PAYMENTS, Line, Paid, Placed, Recorder
@@ -39,9 +39,9 @@ def test_a_description_names_topics_consumers_and_events_in_order(registrations:
     assert topology.events == (PLACED, PAID)
 
 
-def test_a_route_says_what_follows_a_failure(registrations: tuple[Registration, ...]) -> None:
-    billing, _, _ = describe(*registrations).routes
-    assert billing == Route(
+def test_a_flow_says_what_follows_a_failure(registrations: tuple[Registration, ...]) -> None:
+    billing, _, _ = describe(*registrations).flows
+    assert billing == Flow(
         topic="orders",
         consumer="billing",
         events=(PLACED,),
@@ -53,27 +53,27 @@ def test_a_route_says_what_follows_a_failure(registrations: tuple[Registration, 
     )
 
 
-def test_a_broadcast_route_keeps_no_dead_letters(registrations: tuple[Registration, ...]) -> None:
-    (screen,) = [route for route in describe(*registrations).routes if route.broadcast]
+def test_a_broadcast_flow_keeps_no_dead_letters(registrations: tuple[Registration, ...]) -> None:
+    (screen,) = [flow for flow in describe(*registrations).flows if flow.broadcast]
     assert screen.consumer == "screen"
     assert screen.events == (PLACED, PAID)
     assert not screen.dead_letters
 
 
-def test_the_routes_of_a_topic_are_found(registrations: tuple[Registration, ...]) -> None:
+def test_the_flows_of_a_topic_are_found(registrations: tuple[Registration, ...]) -> None:
     topology = describe(*registrations)
-    assert [route.consumer for route in topology.of_topic("orders")] == ["billing", "screen"]
+    assert [flow.consumer for flow in topology.of_topic("orders")] == ["billing", "screen"]
     assert topology.of_topic("nothing") == ()
 
 
 def test_a_bus_without_registrations_is_described_as_empty() -> None:
-    assert describe() == Topology(source="shop", routes=())
+    assert describe() == Topology(source="shop", flows=())
 
 
 def test_describing_does_not_connect(registrations: tuple[Registration, ...]) -> None:
     line = Line(InMemoryBroker())
     bus = IntegrationEventBus(line, source="shop", registrations=registrations)
-    assert len(bus.describe().routes) == 3
+    assert len(bus.describe().flows) == 3
     assert line.dials == 0
 
 
@@ -82,7 +82,7 @@ def test_a_description_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         topology.source = "other"  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        topology.routes[0].consumer = "other"  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]
+        topology.flows[0].consumer = "other"  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.anyio

@@ -1,5 +1,6 @@
 """An outbox in memory, a relay by hand, and a bus on a clock of its own."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -30,6 +31,10 @@ class Shop:
 
     def put(self, *texts: str, key: str | None = None) -> list[str]:
         return [self.outbox.put(ORDERS, Placed(text), key=key) for text in texts]
+
+    async def turn(self) -> None:
+        """Let others work for a turn of the event loop."""
+        await asyncio.sleep(0)
 
     @property
     def sent(self) -> list[str]:

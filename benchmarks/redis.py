@@ -1,0 +1,167 @@
+"""The bus on Redis Streams beside plain redis-py: the same server, the same events, confirmed and settled.
+
+Run it on a quiet machine: `python -m benchmarks.redis`. It starts a broker of its own on this machine, which shares the cores
+with it and writes every confirmed event to disk (`appendfsync always`). Each round measures every variant once, one after the
+other; the medians are compared. All encode and decode with msgspec; publishing keeps 500 sends in flight, consuming holds 100
+deliveries.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final, Protocol, cast
+
+import msgspec
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import Redis as Plain
+
+from brokers import open_broker
+from events_core import EventHandlerConsumer, IntegrationEvent, Registration, Topic
+from events_redis import RedisEventBus
+
+ROUNDS: Final = 5
+EVENTS: Final = 10_000
+IN_FLIGHT: Final = 500
+WINDOW: Final = 100
+CONNECTIONS: Final = 100
+TEXT: Final = "x" * 200
+STREAM: Final = "plain"
+
+Entry = tuple[bytes, dict[bytes, bytes]]
+
+
+class Client(Protocol):
+    """What is used of redis-py."""
+
+    async def execute_command(self, *words: str | bytes | int) -> list[tuple[bytes, list[Entry]]]: ...
+    async def aclose(self) -> None: ...
+
+
+class Bare(msgspec.Struct, frozen=True):
+    number: int
+    text: str
+
+
+class Measured(IntegrationEvent):
+    type = "benchmark.measured"
+    version = 1
+    number: int
+    text: str
+
+
+@dataclass(slots=True)
+class Cost:
+    """Of one variant: events a second and processor microseconds an event, round by round."""
+
+    rates: list[float] = field(default_factory=list[float])
+    cpu: list[float] = field(default_factory=list[float])
+
+    async def of(self, work: Awaitable[None]) -> None:
+        began, cpu = time.perf_counter(), time.process_time()
+        await work
+        self.rates.append(EVENTS / (time.perf_counter() - began))
+        self.cpu.append((time.process_time() - cpu) / EVENTS * 1e6)
+
+
+class Countdown:
+    """Done when everything was handled."""
+
+    def __init__(self) -> None:
+        self._left = EVENTS
+        self.done = asyncio.Event()
+
+    def count(self) -> None:
+        self._left -= 1
+        if not self._left:
+            self.done.set()
+
+
+async def concurrently(send: Callable[[int], Awaitable[object]]) -> None:
+    async def some(first: int) -> None:
+        for number in range(first, EVENTS, IN_FLIGHT):
+            await send(number)
+
+    await asyncio.gather(*(some(first) for first in range(IN_FLIGHT)))
+
+
+async def with_redis_py(url: str, sending: Cost, consuming: Cost, *, together: bool) -> None:
+    """With an XACK a read, or one an event."""
+    encode = msgspec.json.Encoder().encode
+    pool = BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS)  # pyright: ignore[reportUnknownMemberType]
+    client = cast("Client", Plain(connection_pool=pool))
+    await client.execute_command("XGROUP", "CREATE", STREAM, "plain", "$", "MKSTREAM")
+
+    async def send(number: int) -> None:
+        await client.execute_command("XADD", STREAM, "*", "body", encode(Bare(number, TEXT)))
+
+    await sending.of(concurrently(send))
+    await consuming.of(consume(client, together=together))
+    await client.execute_command("DEL", STREAM)
+    await client.aclose()
+    await pool.disconnect()
+
+
+async def consume(client: Client, *, together: bool) -> None:
+    decode, left = msgspec.json.Decoder(Bare).decode, EVENTS
+    while left:
+        ((_, entries),) = await client.execute_command(
+            "XREADGROUP", "GROUP", "plain", "me", "COUNT", WINDOW, "STREAMS", STREAM, ">"
+        )
+        for _, fields in entries:
+            decode(fields[b"body"])
+        left -= len(entries)
+        ids = [id for id, _ in entries]
+        for some in [ids] if together else [[id] for id in ids]:
+            await client.execute_command("XACK", STREAM, "plain", *some)
+
+
+async def with_bus(url: str, sending: Cost, consuming: Cost) -> None:
+    topic, countdown = Topic("benchmark"), Countdown()
+
+    async def handle(event: Measured) -> None:
+        countdown.count()
+
+    consumer = EventHandlerConsumer("bus", {Measured: [handle]})
+    registration = Registration(consumer, topic, prefetch=WINDOW, concurrency=WINDOW)
+    async with RedisEventBus(url, source="benchmark") as bus:
+        await bus.register(registration)
+        await bus.unregister(registration)
+
+        async def send(number: int) -> None:
+            await bus.send(topic, Measured(number, TEXT))
+
+        async def receive() -> None:
+            await bus.register(registration)
+            await countdown.done.wait()
+            await bus.unregister(registration)
+
+        await sending.of(concurrently(send))
+        await consuming.of(receive())
+        await bus.delete_subscription("bus", topic)
+
+
+async def measure(url: str) -> None:
+    variants = ("redis-py, an XACK each", "redis-py, an XACK a read", "bus")
+    sending, consuming = ({name: Cost() for name in variants} for _ in range(2))
+    for _ in range(ROUNDS):
+        for name in variants[:2]:
+            await with_redis_py(url, sending[name], consuming[name], together=name.endswith("read"))
+        await with_bus(url, sending["bus"], consuming["bus"])
+    print(f"Redis, appendfsync always, {EVENTS:,} events of 250 bytes; medians of {ROUNDS} rounds")
+    for title, costs in (("confirmed sends, 500 in flight", sending), ("handled and settled", consuming)):
+        print(f"{title:32} {'events/s':>10} {'CPU µs':>8} {'ratio':>7}")
+        first = median(costs[variants[0]].rates)
+        for name, cost in costs.items():
+            rate = median(cost.rates)
+            print(f"  {name:30} {rate:10,.0f} {median(cost.cpu):8.1f} {rate / first:6.1f}x")
+
+
+def main() -> None:
+    with open_broker("redis") as broker:
+        asyncio.run(measure(broker.url))
+
+
+if __name__ == "__main__":
+    main()

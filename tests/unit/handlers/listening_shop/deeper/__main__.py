@@ -1,0 +1,1 @@
+raise SystemExit("a program is not imported")
