@@ -7,26 +7,18 @@ deliveries.
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from statistics import median
 from typing import Final, Protocol, cast
 
 import msgspec
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as Plain
 
+from benchmarks.measuring import EVENTS, ROUNDS, TEXT, WINDOW, Bare, Cost, Countdown, Measured, concurrently, show
 from brokers import open_broker
-from events_core import EventHandlerConsumer, IntegrationEvent, Registration, Topic
+from events_core import EventHandlerConsumer, Registration, Topic
 from events_redis import RedisEventBus
 
-ROUNDS: Final = 5
-EVENTS: Final = 10_000
-IN_FLIGHT: Final = 500
-WINDOW: Final = 100
 CONNECTIONS: Final = 100
-TEXT: Final = "x" * 200
 STREAM: Final = "plain"
 
 Entry = tuple[bytes, dict[bytes, bytes]]
@@ -37,53 +29,6 @@ class Client(Protocol):
 
     async def execute_command(self, *words: str | bytes | int) -> list[tuple[bytes, list[Entry]]]: ...
     async def aclose(self) -> None: ...
-
-
-class Bare(msgspec.Struct, frozen=True):
-    number: int
-    text: str
-
-
-class Measured(IntegrationEvent):
-    type = "benchmark.measured"
-    version = 1
-    number: int
-    text: str
-
-
-@dataclass(slots=True)
-class Cost:
-    """Of one variant: events a second and processor microseconds an event, round by round."""
-
-    rates: list[float] = field(default_factory=list[float])
-    cpu: list[float] = field(default_factory=list[float])
-
-    async def of(self, work: Awaitable[None]) -> None:
-        began, cpu = time.perf_counter(), time.process_time()
-        await work
-        self.rates.append(EVENTS / (time.perf_counter() - began))
-        self.cpu.append((time.process_time() - cpu) / EVENTS * 1e6)
-
-
-class Countdown:
-    """Done when everything was handled."""
-
-    def __init__(self) -> None:
-        self._left = EVENTS
-        self.done = asyncio.Event()
-
-    def count(self) -> None:
-        self._left -= 1
-        if not self._left:
-            self.done.set()
-
-
-async def concurrently(send: Callable[[int], Awaitable[object]]) -> None:
-    async def some(first: int) -> None:
-        for number in range(first, EVENTS, IN_FLIGHT):
-            await send(number)
-
-    await asyncio.gather(*(some(first) for first in range(IN_FLIGHT)))
 
 
 async def with_redis_py(url: str, sending: Cost, consuming: Cost, *, together: bool) -> None:
@@ -150,12 +95,8 @@ async def measure(url: str) -> None:
             await with_redis_py(url, sending[name], consuming[name], together=name.endswith("read"))
         await with_bus(url, sending["bus"], consuming["bus"])
     print(f"Redis, appendfsync always, {EVENTS:,} events of 250 bytes; medians of {ROUNDS} rounds")
-    for title, costs in (("confirmed sends, 500 in flight", sending), ("handled and settled", consuming)):
-        print(f"{title:32} {'events/s':>10} {'CPU µs':>8} {'ratio':>7}")
-        first = median(costs[variants[0]].rates)
-        for name, cost in costs.items():
-            rate = median(cost.rates)
-            print(f"  {name:30} {rate:10,.0f} {median(cost.cpu):8.1f} {rate / first:6.1f}x")
+    show("confirmed sends, 500 in flight", sending)
+    show("handled and settled", consuming)
 
 
 def main() -> None:

@@ -3,13 +3,17 @@
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol
 
 from events_core.cli import outbox_relay, topology
 
 __all__ = ["main"]
 
-_Group: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 argparse has no other name for it
+
+class _Group(Protocol):
+    """Commands that begin with the same words."""
+
+    def add_parser(self, name: str, *, help: str, description: str) -> argparse.ArgumentParser: ...  # noqa: A002 its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +55,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _group(commands: _Group, name: str) -> _Group:
-    parser = commands.add_parser(name, help=f"commands about the {name}")
+    about = f"commands about the {name}"
+    parser = commands.add_parser(name, help=about, description=about)
     return parser.add_subparsers(required=True, metavar="COMMAND")

@@ -1,7 +1,7 @@
 """Aggregates raise events; a unit of work collects them from what it has seen."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, TypeGuard, TypeVar, cast
 
 from events_core.messages import DomainEvent, IntegrationEvent, Message
@@ -32,7 +32,7 @@ class _Places:
         self.next = itertools.count().__next__
 
 
-next_place: Final = _Places().next
+next_place: Final[Callable[[], int]] = _Places().next
 
 
 class AggregateRoot:

@@ -19,7 +19,6 @@ E_contra = TypeVar("E_contra", bound=DomainEvent, contravariant=True)
 E = TypeVar("E", bound=DomainEvent)
 
 
-
 class DomainEventHandler(ABC, Generic[E_contra]):
     """A handler as a class: its constructor takes what it needs."""
 

@@ -4,7 +4,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar, cast, overload
 
 from events_core.domain.unit import Status
 from events_core.domain.unit_of_work import AsyncUnitOfWork, UnitOfWork
@@ -74,7 +74,7 @@ class Results(Sequence[Any], Generic[R_co]):
             else NotImplemented
         )
 
-    __hash__ = None  # type: ignore[assignment] # a sequence of anything
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleMethodOverride]  # a sequence of anything
 
     def __repr__(self) -> str:
         return f"Results({self._values()!r})"

@@ -107,11 +107,14 @@ class Unit:
             self._side_by_side = before
 
     def leave(self, *, failed: bool) -> bool:
-        """End a block; whether it is the outermost. An error decides nothing here: it goes its way."""
+        """End a block; whether it is the outermost. An error decides nothing here: it goes its way.
+
+        After a rollback there is nothing left to agree on.
+        """
         block = self._blocks.pop()
         if not self._blocks:
             return True
-        if not failed:
+        if not failed and self.status is not Status.ROLLED_BACK:
             self._block_ended = True
             self.agree(committed=block.committed)
         return False
@@ -142,8 +145,12 @@ class Unit:
             raise UnitOfWorkError("commit() outside of the unit of work; use it inside of `with uow:`")
         if self.status is Status.ROLLED_BACK:
             raise UnitOfWorkError("this unit of work is rolled back and cannot commit; begin another one")
-        self._blocks[-1].committed = True
         if len(self._blocks) > 1:
+            self._blocks[-1].committed = True
+            return False
+        if self.driven:  # a handler without block: the others have not been asked yet
+            self._block_ended = True
+            self.agree(committed=True)
             return False
         self._refuse_unwanted()
         return True

@@ -70,7 +70,7 @@ class UnitOfWork(ABC):
             self.unit.emit(message)
 
     def commit(self) -> None:
-        """Keep everything. In an inner block this says that the block is content; the outermost one commits.
+        """Keep everything. In an inner block, or a handler, it says that this one is content; the outermost one commits.
 
         Raises:
             UnitOfWorkError: it cannot commit, and rolls back.
@@ -167,7 +167,7 @@ class AsyncUnitOfWork(ABC):
             self.unit.emit(message)
 
     async def commit(self) -> None:
-        """Keep everything. In an inner block this says that the block is content; the outermost one commits.
+        """Keep everything. In an inner block, or a handler, it says that this one is content; the outermost one commits.
 
         Raises:
             UnitOfWorkError: it cannot commit, and rolls back.

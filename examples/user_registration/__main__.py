@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from httpx import HTTPError
 from rich.console import Console
 
 from brokers import BrokerFailed, BrokerUnavailable
@@ -36,7 +37,7 @@ def main() -> int:
     work = serve(telling, wanted, options.port) if options.serve else show(telling, wanted, options.people)
     try:
         return 0 if asyncio.run(work) else 1
-    except (BrokerUnavailable, BrokerFailed, ServiceEnded, NotAsItShould, TimeoutError) as error:
+    except (BrokerUnavailable, BrokerFailed, ServiceEnded, NotAsItShould, HTTPError, TimeoutError) as error:
         telling.say(f"NOT OK: {str(error) or 'not everybody who registered was mailed in time.'}")
         return 1
     except KeyboardInterrupt:

@@ -11,16 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 DRIVERS: Final[Mapping[str, str]] = MappingProxyType({"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"})
 PATIENCE: Final = 10.0
-"""Seconds that SQLite's one writer is waited for."""
+"""Seconds that a server may take for an answer, and that SQLite's one writer is waited for."""
+LIMITS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
+    {
+        "postgresql+asyncpg": {"timeout": PATIENCE, "command_timeout": PATIENCE},
+        "sqlite+aiosqlite": {"timeout": PATIENCE},
+    }
+)
 
 
 @asynccontextmanager
 async def open_engine(url: str) -> AsyncGenerator[AsyncEngine]:
     """The database at this URL, with or without a driver in it."""
     place = with_driver(url)
-    is_file = place.get_backend_name() == "sqlite"
-    engine = create_async_engine(place, pool_pre_ping=True, connect_args={"timeout": PATIENCE} if is_file else {})
-    if is_file:
+    engine = create_async_engine(place, pool_pre_ping=True, connect_args=LIMITS.get(place.drivername, {}))
+    if place.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "connect", _let_readers_read)
     try:
         yield engine

@@ -90,7 +90,8 @@ def test_all_pages_have_the_same_headings(adapter: str) -> None:
 
 def test_every_adapter_has_a_page() -> None:
     adapters = {each.name for each in (ROOT / "adapters").iterdir() if each.is_dir()}
-    assert {each.stem for each in (ROOT / "docs" / "adapters").glob("*.md")} == adapters == set(ADAPTERS)
+    assert {each.stem for each in (ROOT / "docs" / "adapters").glob("*.md")} == adapters
+    assert set(ADAPTERS) <= adapters
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)

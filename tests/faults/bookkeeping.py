@@ -51,6 +51,10 @@ BOOKED: Final = Table(
 )
 
 _PAUSE: Final = 0.1
+_SOME: Final = 100
+_LEASE: Final = 4.0
+_TIMEOUT: Final = 2.0
+_log: Final = logging.getLogger("tests.faults")
 
 
 class Booking(IntegrationEvent, key="account"):
@@ -66,7 +70,7 @@ class Make(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     database: str
     topics: Sequence[str]
     total: int
-    accounts: int = 50
+    accounts: int
     at_once: int = 4
     """How many transactions run beside each other."""
     a_transaction: int = 5
@@ -85,7 +89,7 @@ class Relay(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Book(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Handle bookings, one at a time a topic, until SIGTERM."""
+    """Handle bookings until SIGTERM."""
 
     database: str
     bus: str
@@ -115,7 +119,7 @@ async def _make_on(order: Make, sessions: "async_sessionmaker[AsyncSession]", tu
             try:
                 await _make_some(order, sessions, accounts)
             except (SQLAlchemyError, OSError) as error:
-                logging.warning("a transaction failed: %s", type(error).__name__)
+                _log.warning("a transaction failed: %s", type(error).__name__)
                 await asyncio.sleep(_PAUSE)
             else:
                 break
@@ -129,10 +133,14 @@ async def _make_some(order: Make, sessions: "async_sessionmaker[AsyncSession]", 
             number = (await session.execute(numbered.returning(ACCOUNTS.c.bookings))).scalar_one()
             await session.execute(insert(MADE).values(account=account, number=number))
             outbox.put(topic_of(account, order.topics), Booking(account, number))
-        if order.die and number > 3:
+        if order.die and await _has_committed_some(session):
             # Listeners run in the order in which they came: the outbox has written its rows by then.
             moment = "before_commit" if order.die == "before" else "after_commit"
             event.listen(session.sync_session, moment, _die)
+
+
+async def _has_committed_some(session: AsyncSession) -> bool:
+    return len((await session.execute(select(MADE.c.account))).all()) > _SOME
 
 
 def _die(session: Session) -> None:
@@ -141,8 +149,9 @@ def _die(session: Session) -> None:
 
 async def relay(order: Relay) -> None:
     """With a store that ends the process in the middle."""
+    settings = RelaySettings(batch=order.batch, lease=_LEASE, timeout=_TIMEOUT)
     async with _engine(order.database) as engine, open_bus(order.bus, source="relay") as bus:
-        await OutboxRelay(_Fatal(engine), bus, settings=RelaySettings(batch=order.batch)).relay_due()
+        await OutboxRelay(_Fatal(engine), bus, settings=settings).relay_due()
 
 
 class _Fatal(SqlAlchemyOutboxStore):
@@ -176,11 +185,10 @@ async def book(order: Book) -> None:
         @consumer.on(Booking)
         async def handle(event: Booking, context: Context) -> None:
             journal.write("handled", context.id)
-            # A database that is away for a moment is waited for here: a retry would not keep the order.
-            while not await _is_booked(event, context, sessions):
-                await asyncio.sleep(_PAUSE)
+            # A database that is away for a moment is waited for here: so many failures would end as dead letters.
+            await until(lambda: _is_booked(event, context, sessions))
 
-        registrations = [Registration(consumer, Topic(name), concurrency=1) for name in order.topics]
+        registrations = [Registration(consumer, Topic(name), concurrency=10) for name in order.topics]
         bus = open_bus(order.bus, source="booking", registrations=registrations, connect="background")
 
         async def is_ready() -> bool:
@@ -200,7 +208,7 @@ async def _is_booked(event: Booking, context: Context, sessions: "async_sessionm
         async with sessions.begin() as session, SqlAlchemyInbox(session, INBOX).once(context):
             await session.execute(insert(BOOKED).values(account=event.account, number=event.number))
     except (SQLAlchemyError, OSError) as error:
-        logging.warning("a booking failed: %s", type(error).__name__)
+        _log.warning("a booking failed: %s", type(error).__name__)
         return False
     return True
 
@@ -224,7 +232,16 @@ def _run(order: Make | Relay | Book) -> None:
         case Relay(die=True):
             asyncio.run(relay(order))
         case Relay():
-            options = ["--batch", str(order.batch), "--lease", "4", "--timeout", "2", "--progress", "1"]
+            options = [
+                "--batch",
+                str(order.batch),
+                "--lease",
+                str(_LEASE),
+                "--timeout",
+                str(_TIMEOUT),
+                "--progress",
+                "1",
+            ]
             sys.exit(events(["outbox", "relay", "--database", order.database, "--bus", order.bus, *options]))
 
 

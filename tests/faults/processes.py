@@ -41,6 +41,11 @@ class Worker:
         return self._process.poll() is None
 
     @property
+    def failed(self) -> bool:
+        """Whether it has ended, and not well."""
+        return self._process.poll() not in {None, 0}
+
+    @property
     def peak_memory(self) -> int:
         """The most bytes it has ever had in memory."""
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")

@@ -157,3 +157,17 @@ async def test_without_its_database_the_service_says_so(without_database: httpx.
     assert (health.status_code, health.json()) == (503, {"database": "down", "outbox": None})
     answer = await without_database.post("/users", json=ADA)
     assert (answer.status_code, answer.json()) == (503, {"detail": "the database is away; try again"})
+
+
+@pytest.mark.broker("postgresql")
+async def test_when_the_database_comes_back_people_can_register_again(fresh_postgresql: brokers.PostgreSQL) -> None:
+    async for client in new_client(fresh_postgresql.url):
+        assert (await client.post("/users", json=ADA)).status_code == 201
+        fresh_postgresql.kill()
+        for _time in range(2):
+            assert (await client.post("/users", json=ADA)).status_code == 503
+        assert (await client.get("/health")).json()["database"] == "down"
+        fresh_postgresql.start()
+        assert (await client.post("/users", json=ADA)).status_code == 409
+        assert (await client.post("/users", json={**ADA, "email": "bea@example.org"})).status_code == 201
+        assert await waiting(client) == 2

@@ -55,7 +55,7 @@ def read_until(process: "subprocess.Popen[str]", words: str) -> str:
 
 
 def check_story(printed: str) -> None:
-    """Everything that the issue is about, as a person sees it."""
+    """People who registered, and two who could not, as a person sees it."""
     assert len(re.findall(r"^201  \w+ \w+ +\w+\+\w{4}@example\.org$", printed, re.MULTILINE)) == 6
     assert len(re.findall(r"^409  .* is registered already$", printed, re.MULTILINE)) == 2
     assert len(re.findall(r"^mail to ", printed, re.MULTILINE)) == 5

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka.coordinator.protocol import (  # type: ignore[import-untyped]
@@ -23,12 +23,12 @@ class Assignor:
     name: str = "events-core"
 
     def __init__(self) -> None:
-        self.keeping: Callable[[], Iterable[Partition]] = tuple
+        self.keeping: Iterable[Partition] = ()
         self.leaving: bool = False
 
     def metadata(self, topics: Iterable[str]) -> Any:  # noqa: ANN401 the library's own
         """What is said at joining."""
-        told = {"keep": [[each.topic, each.partition] for each in self.keeping()], "leaving": self.leaving}
+        told = {"keep": [[each.topic, each.partition] for each in self.keeping], "leaving": self.leaving}
         return ConsumerProtocolMemberMetadata(_VERSION, list(topics), json.dumps(told).encode())
 
     def assign(self, cluster: Any, members: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ANN401

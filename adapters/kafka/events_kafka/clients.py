@@ -3,7 +3,6 @@
 # ruff: noqa: SLF001 the library has no way to end what waits for a broker that is not there
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -43,13 +42,16 @@ class Clients:
         """Seconds after which a member without a sign of life is none any more."""
         self._milliseconds = round(settings.timeout * _SOONER * 1000)
         self._leaving: dict[Client, asyncio.Task[None]] = {}
-        self._commits: defaultdict[Client, set[asyncio.Task[None]]] = defaultdict(set)
+        self._commits: set[asyncio.Task[None]] = set()
         self.address: Final = address
         self.common: Final[dict[str, Any]] = {
-            "bootstrap_servers": [f"{host}:{port}" for host, port in address.servers],
             "request_timeout_ms": self._milliseconds,
             **address.security,
         }
+
+    def begin_at(self, host: str, port: int) -> None:
+        """Ask this server where the others are: one that does not answer costs each client its time."""
+        self.common["bootstrap_servers"] = f"{host}:{port}"
 
     def connection(self, host: str, port: int, closed: Callable[[], None]) -> Connection:
         """Not yet connected; tells when it ends."""
@@ -125,8 +127,8 @@ class Clients:
         Raises the library's own `CommitFailedError` or `IllegalStateError` for partitions that are somebody else's.
         """
         task = asyncio.get_running_loop().create_task(consumer.commit(offsets))
-        self._commits[consumer].add(task)
-        task.add_done_callback(self._commits[consumer].discard)
+        self._commits.add(task)
+        task.add_done_callback(self._commits.discard)
         task.add_done_callback(_seen)
         await asyncio.wait([task], timeout=self.timeout)
         if not task.done():
@@ -155,8 +157,7 @@ class Clients:
         await asyncio.wait([stopping], timeout=self.timeout)
         _cut(client)
         await asyncio.wait([stopping], timeout=_CUT)
-        for task in (stopping, *self._commits.pop(client, ())):
-            task.cancel()
+        stopping.cancel()
         del self._leaving[client]
 
 

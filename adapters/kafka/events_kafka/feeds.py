@@ -186,6 +186,9 @@ class EventFeed:
                 results[delivery] = Settled.DONE if answer is None else Settled.AGAIN
                 if answer is None:
                     _finish(delivery)
+        if self._reader is not None:
+            # Else a process that is killed now would leave two of each.
+            await self._reader.commit()
         self._inbox.check()
         return results
 

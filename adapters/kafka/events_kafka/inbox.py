@@ -10,7 +10,7 @@ from events_core.errors import ConnectionLost
 from events_core.ports import Delivery
 from events_kafka.lane import Lane
 from events_kafka.library import Record
-from events_kafka.wire import read, returns_of
+from events_kafka.wire import origin_of, read, returns_of
 
 __all__ = ["Inbox", "place_of"]
 
@@ -44,9 +44,8 @@ class Inbox:
 
     def put(self, lane: Lane, record: Record, starts: int) -> None:
         """Hand out a record of a lane."""
-        origin = f"{record.topic}/{record.partition}/{record.offset}"
         starts += returns_of(record)
-        self._ready.append(Delivery(read(record), origin, starts, lane.partition, (lane, record)))
+        self._ready.append(Delivery(read(record), origin_of(record), starts, lane.partition, (lane, record)))
 
     def take(self, limit: int) -> list[Delivery]:
         """Up to `limit` of what is ready. Raises `ConnectionLost`."""

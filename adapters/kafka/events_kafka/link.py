@@ -65,6 +65,7 @@ class Link:
             except NotConnected as failure:
                 error = failure
             else:
+                self._clients.begin_at(host, port)
                 return connection
         raise error
 

@@ -98,6 +98,10 @@ class Reader:
         await self._try_to_commit(self._lanes.values())
         await self._clients.end(self._consumer)
 
+    async def commit(self) -> None:
+        """Have what is settled committed now, if that is possible."""
+        await self._try_to_commit([lane for lane in self._lanes.values() if lane.dirty], reserve=self._reserve)
+
     def read_again(self, lane: Lane) -> None:
         """Something of this lane was given back."""
         if self._lanes.get(lane.partition) is lane:
@@ -279,26 +283,24 @@ class Reader:
                 lane.noted()
             return True
 
-    async def _try_to_commit(self, lanes: Iterable[Lane]) -> None:
+    async def _try_to_commit(self, lanes: Iterable[Lane], *, reserve: int = 0) -> None:
         with suppress(EventsError):
-            await self._commit(lanes, reserve=0)
+            await self._commit(lanes, reserve=reserve)
 
-    async def _on_revoked(self, _: frozenset[Partition]) -> None:
+    async def _on_revoked(self, revoked: frozenset[Partition]) -> None:
         self._epoch += 1
         self._assigned = None
         lanes, self._lanes = self._lanes, {}
         self._suspended |= lanes
-        self._assignor.keeping = tuple
-        if not lanes or self._inbox.lost:
-            return
-        self._inbox.withdraw(lanes.values())
-        self._assignment.revoking(frozenset(lanes))
-        await self._until(lambda: not any(lane.held for lane in lanes.values()), self._assignment.drain)
-        if not self._assignor.leaving:
+        if lanes and not self._inbox.lost:
+            self._inbox.withdraw(lanes.values())
+            self._assignment.revoking(frozenset(lanes))
+            await self._until(lambda: not any(lane.held for lane in lanes.values()), self._assignment.drain)
             committing = asyncio.get_running_loop().create_task(self._try_to_commit(lanes.values()))
             await self._until(committing.done, self._clients.timeout)
-        kept = [partition for partition, lane in lanes.items() if lane.held or lane.dirty]
-        self._assignor.keeping = lambda: kept
+        # Another rebalance may have begun before the lanes of the last one were loaded.
+        ours = [lane for partition, lane in self._suspended.items() if partition in revoked]
+        self._assignor.keeping = [lane.partition for lane in ours if lane.held or lane.dirty]
 
     def _on_assigned(self, assigned: frozenset[Partition]) -> None:
         self._epoch += 1

@@ -5,14 +5,13 @@ from collections.abc import Collection
 from typing import Final
 
 from events_kafka.clients import Clients
-from events_kafka.errors import translated
-from events_kafka.library import Consumer, Partition, Record, partition_of
+from events_kafka.library import Record, partition_of
 from events_kafka.publisher import Entry
+from events_kafka.tail import Tail
 
 __all__ = ["Registry", "entries_of"]
 
 _WANTED: Final = b"wanted"
-_LOOK_MS: Final = 200
 
 
 def entries_of(group: str, types: Collection[str], *, wanted: bool) -> list[Entry]:
@@ -26,8 +25,7 @@ class Registry:
     def __init__(self, clients: Clients, topic: str) -> None:
         self._clients = clients
         self.topic = topic
-        self._partition = partition_of(topic, 0)
-        self._consumer: Consumer | None = None
+        self._tail: Tail | None = None
         self._wanted: dict[str, set[str]] = {}
         self._turn = asyncio.Lock()
         self._stale = False
@@ -54,32 +52,22 @@ class Registry:
             await self._drop()
 
     async def _follow(self) -> None:
-        if self._consumer is None:
-            consumer = self._clients.consumer()
-            await self._clients.start(consumer)
-            self._consumer = consumer
+        if self._tail is None:
+            self._tail = Tail(self._clients, self.topic)
             self._wanted.clear()
             self._stale = False
-            consumer.assign([self._partition])
-            consumer.seek(self._partition, 0)
-        async with translated(self._clients.timeout):
-            for record in await _read_on(self._consumer, self._partition):
-                group, _, name = (record.key or b"").decode(errors="replace").rpartition("|")
-                types = self._wanted.setdefault(group, set())
-                if record.value is None:
-                    types.discard(name)
-                else:
-                    types.add(name)
+            await self._tail.open([partition_of(self.topic, 0)])
+        await self._tail.to_end(self._take)
+
+    def _take(self, record: Record) -> None:
+        group, _, name = (record.key or b"").decode(errors="replace").rpartition("|")
+        types = self._wanted.setdefault(group, set())
+        if record.value is None:
+            types.discard(name)
+        else:
+            types.add(name)
 
     async def _drop(self) -> None:
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await self._clients.end(consumer, seconds=0)
-
-
-async def _read_on(consumer: Consumer, partition: Partition) -> list[Record]:
-    end = (await consumer.end_offsets([partition]))[partition]
-    records: list[Record] = []
-    while await consumer.position(partition) < end:
-        records += (await consumer.getmany(partition, timeout_ms=_LOOK_MS)).get(partition, [])
-    return records
+        tail, self._tail = self._tail, None
+        if tail is not None:
+            await tail.close()

@@ -16,6 +16,7 @@ from events_kafka.link import Link
 from events_kafka.publisher import Entry, Publisher, Results, entry_of
 from events_kafka.registry import Registry, entries_of
 from events_kafka.settings import KafkaSettings, parse
+from events_kafka.tail import Tail
 from events_kafka.topology import Names, Topics
 
 __all__ = ["KafkaTransport"]
@@ -39,7 +40,7 @@ class KafkaTransport:
         self._dialling = asyncio.Lock()
         self._publisher: Publisher | None = None
         self._registry: Registry | None = None
-        self._feeds: set[EventFeed | DeadLetterFeed | BroadcastFeed] = set()
+        self._feeds: set[EventFeed | Tail] = set()
         self._recovering: asyncio.Task[None] | None = None
         self._broken: set[Link] = set()
 
@@ -95,7 +96,7 @@ class KafkaTransport:
         if subscription.source is Source.BROADCAST:
             await self._topics.ensure_events(link, names.topic, subscription.topic)
             broadcast = BroadcastFeed(self._clients, names.topic)
-            self._add(broadcast)
+            self._add(broadcast.tail)
             await broadcast.open(link)
             link.watched.add(names.topic)
             return broadcast
@@ -174,7 +175,7 @@ class KafkaTransport:
 
     async def _dead_letters(self, link: Link, names: Names) -> DeadLetterFeed:
         feed = DeadLetterFeed(self._clients, names, self._write)
-        self._add(feed)
+        self._add(feed.tail)
         await feed.open(link)
         return feed
 
@@ -195,7 +196,7 @@ class KafkaTransport:
             if error := next((each for each in results if each is not None), None):
                 raise NotConnected(f"the types of {names.group} could not be kept: {error}") from error
 
-    def _add(self, feed: EventFeed | DeadLetterFeed | BroadcastFeed) -> None:
+    def _add(self, feed: EventFeed | Tail) -> None:
         self._feeds = {each for each in self._feeds if not each.over} | {feed}
 
     def _tell(self, notice: Revoked | Alert) -> None:
@@ -228,6 +229,6 @@ class KafkaTransport:
                 await self._linked()
         await self._discard([each for each in self._feeds if each.lost])
 
-    async def _discard(self, feeds: Sequence[EventFeed | DeadLetterFeed | BroadcastFeed]) -> None:
+    async def _discard(self, feeds: Sequence[EventFeed | Tail]) -> None:
         self._feeds -= {*feeds}
         await asyncio.gather(*(feed.discard("it was given up") for feed in feeds))

@@ -8,7 +8,7 @@ from events_core.messages import CLOUDEVENTS_ATTRIBUTES
 from events_core.ports import Delivery, Settlement, Wire
 from events_kafka.library import Record
 
-__all__ = ["RETURNS", "copy_of", "handed_back", "headers_of", "key_of", "read", "returns_of", "type_of"]
+__all__ = ["RETURNS", "copy_of", "handed_back", "headers_of", "key_of", "origin_of", "read", "returns_of", "type_of"]
 
 RETURNS: Final = "events-kafka-returns"
 """How often the record that this one is a copy of was handed out and came back."""
@@ -39,6 +39,11 @@ def type_of(record: Record) -> str | None:
     """The type that the headers name."""
     named = (value for name, value in record.headers if _unspelled(name) == "type")
     return next((value.decode(errors="replace") for value in named if value), None)
+
+
+def origin_of(record: Record) -> str:
+    """The broker's own name for it."""
+    return f"{record.topic}/{record.partition}/{record.offset}"
 
 
 def returns_of(record: Record) -> int:

@@ -50,7 +50,11 @@ class Dial:
         try:
             told: dict[str, Any] = {**parse_url(url), "protocol": 2, "decode_responses": False, "retry": None}
             self._kind: Callable[..., AbstractConnection] = told.pop("connection_class", Connection)
-            self._options = told | {"socket_timeout": None, "socket_connect_timeout": timeout}
+            self._options = told | {
+                "socket_timeout": None,
+                "socket_connect_timeout": timeout,
+                "redis_connect_func": _greet,
+            }
             self._kind(**self._options)
         except (TypeError, ValueError, RedisError) as error:
             # The library names what it does not know, and no value.
@@ -80,6 +84,16 @@ class Dial:
     async def ended(self) -> None:
         """Return when every connection that was hung up is closed, or does not want to."""
         await asyncio.gather(*self._hanging_up)
+
+
+async def _greet(connection: AbstractConnection) -> None:
+    transport: asyncio.Transport = cast("Any", connection)._writer.transport  # noqa: SLF001
+    try:
+        await connection.on_connect()
+    except BaseException:
+        # The library lets go of a connection over TLS that it only began to close.
+        transport.abort()
+        raise
 
 
 async def _hang_up(connection: AbstractConnection) -> None:

@@ -96,9 +96,10 @@ def inbox_table(metadata: MetaData, *, prefix: str = "events_", schema: str | No
     inbox = Table(
         name,
         metadata,
-        Column("id", String(_ATTRIBUTE), primary_key=True),
-        Column("consumer", String(100), primary_key=True),
-        Column("handler", String(_ATTRIBUTE), primary_key=True),
+        # Strangers' ids may be longer than ours.
+        Column("id", Text, primary_key=True),
+        Column("consumer", Text, primary_key=True),
+        Column("handler", Text, primary_key=True),
         Column("handled", BigInteger, nullable=False),
         schema=schema,
     )

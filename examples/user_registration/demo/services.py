@@ -13,7 +13,7 @@ PATIENCE: Final = 60.0
 
 
 class ServiceEnded(Exception):
-    """A service ended by itself, or not as it should; with its last words."""
+    """A service ended by itself, or not as it should, or never got ready; with its last words."""
 
 
 class Services:
@@ -48,8 +48,11 @@ class Services:
         """Return what it prints as soon as it is ready."""
         process = self._processes[name]
         assert process.stdout is not None  # noqa: S101 it was asked for above
-        async with asyncio.timeout(PATIENCE):
-            said = (await process.stdout.readline()).decode().strip()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                said = (await process.stdout.readline()).decode().strip()
+        except TimeoutError:
+            raise ServiceEnded(f"{name} was not ready after {PATIENCE:.0f} s\n{self._last_words(name)}") from None
         if not said:
             await process.wait()
             raise self._ended(name, "before it was ready")

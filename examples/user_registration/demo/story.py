@@ -31,7 +31,7 @@ async def play(stage: Stage, telling: Telling, *, people: int) -> None:
     else:
         telling.say("A broker that was started elsewhere is not stopped here.")
         await _register_many(stage, telling, people)
-    # Whatever comes twice has come before the mail to the last one.
+    # What comes twice would most likely have come before the mail to the last one.
     await _expect(stage.crowd.register(stage.crowd.person(LAST)), CREATED)
     await stage.all_mailed()
     telling.mails_so_far(stage)

@@ -9,6 +9,7 @@ import logging
 import sys
 from typing import Final
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events_core import EventsError, IntegrationEventBus
@@ -39,7 +40,7 @@ def main() -> int:
     logging.basicConfig(format="%(name)s: %(message)s")
     try:
         asyncio.run(work(_places()))
-    except EventsError as error:
+    except (EventsError, SQLAlchemyError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

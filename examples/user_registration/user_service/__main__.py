@@ -11,6 +11,7 @@ import socket
 import sys
 
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from examples.user_registration.databases import create_tables
@@ -22,10 +23,13 @@ from examples.user_registration.user_service.wiring import Places, new_container
 async def serve(places: Places, listening: socket.socket, url: str) -> None:
     """Serve until SIGTERM or SIGINT; say where, as soon as people may come."""
     container = new_container(places)
-    await create_tables(await container.get(AsyncEngine), METADATA)
-    server = uvicorn.Server(uvicorn.Config(new_app(container), log_level="warning"))
-    print(url, flush=True)
-    await server.serve(sockets=[listening])
+    try:
+        await create_tables(await container.get(AsyncEngine), METADATA)
+        server = uvicorn.Server(uvicorn.Config(new_app(container), log_level="warning"))
+        print(url, flush=True)
+        await server.serve(sockets=[listening])
+    finally:
+        await container.close()
 
 
 def main() -> int:
@@ -34,10 +38,13 @@ def main() -> int:
     # The server raises the signal again when it has drained: there is nothing left to do about it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
-    with socket.create_server((options.host, options.port), backlog=1024) as listening:
-        asyncio.run(
-            serve(Places(database=options.database), listening, f"http://{options.host}:{listening.getsockname()[1]}")
-        )
+    try:
+        with socket.create_server((options.host, options.port), backlog=1024) as listening:
+            url = f"http://{options.host}:{listening.getsockname()[1]}"
+            asyncio.run(serve(Places(database=options.database), listening, url))
+    except (SQLAlchemyError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
 
 

@@ -13,7 +13,7 @@ def member(*topics: str, leaving: bool = False, keeping: tuple[tuple[str, int], 
     """What a member says when it joins."""
     assignor = Assignor()
     assignor.leaving = leaving
-    assignor.keeping = lambda: [partition_of(*each) for each in keeping]
+    assignor.keeping = [partition_of(*each) for each in keeping]
     return assignor.metadata(topics)
 
 

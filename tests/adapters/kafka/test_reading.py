@@ -1,5 +1,8 @@
 """What is read of topics that others wrote, changed or made anew."""
 
+# pyright: basic
+# aiokafka comes without types.
+
 import asyncio
 import time
 from collections.abc import AsyncGenerator
@@ -11,6 +14,7 @@ from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 from aiokafka.admin import NewPartitions  # type: ignore[import-untyped]
 
 from brokers import Kafka
+from events_core.conformance.recorder import Handled
 from events_core.conformance.stage import Stage
 from events_core.integration import Registration
 from events_core.ports import AlertKind
@@ -97,3 +101,26 @@ async def test_an_event_of_a_transaction_that_was_aborted_is_not_handled(stage: 
     await recorder.see(2)
     await stage.fence(recorder)
     assert 1 not in recorder.numbers
+
+
+async def test_what_is_being_handled_stays_where_it_is_while_many_join(stage: Stage) -> None:
+    gate = asyncio.Event()
+
+    async def hold(call: Handled) -> None:
+        await gate.wait()
+
+    first = stage.recorder(act=hold)
+    await stage.consume(first)
+    await stage.send_numbers(1, 2, 3)
+    await first.begin(3)
+    others = [stage.recorder() for _ in range(5)]
+    await asyncio.gather(*(stage.consume(each) for each in others))
+    gate.set()
+    await first.see(1, 2, 3)
+    await stage.send_numbers(4)
+
+    async def is_handled() -> bool:
+        return any(4 in each.numbers for each in (first, *others))
+
+    await stage.until(is_handled, "the next event handled")
+    assert {each.number for other in others for each in other.begun} <= {4}

@@ -2,9 +2,16 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from brokers import Redis
+from brokers import FaultProxy, Redis
 from events_core.conformance.stage import Stage
 from events_redis import RedisTransport
+
+
+@pytest.fixture
+async def proxy(redis_broker: Redis) -> AsyncGenerator[FaultProxy]:
+    """What stands between a test's own connections and the shared broker."""
+    async with FaultProxy("127.0.0.1", redis_broker.port) as proxy:
+        yield proxy
 
 
 @pytest.fixture

@@ -21,12 +21,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.broker("redis")]
 
 
 @pytest.fixture
-async def proxy(redis_broker: Redis) -> AsyncGenerator[FaultProxy]:
-    async with FaultProxy("127.0.0.1", redis_broker.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 async def transport(redis_broker: Redis, proxy: FaultProxy) -> AsyncGenerator[RedisTransport]:
     transport = RedisTransport(f"{proxy.url(redis_broker.url)}?lease=60&timeout=5")
     await transport.open(ignore)

@@ -29,12 +29,6 @@ THOUSANDS = 3_000
 
 
 @pytest.fixture
-async def proxy(redis_broker: Redis) -> AsyncGenerator[FaultProxy]:
-    async with FaultProxy("127.0.0.1", redis_broker.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 async def stage(redis_broker: Redis, proxy: FaultProxy, request: pytest.FixtureRequest) -> AsyncGenerator[Stage]:
     """A topic of the test's own, and processes around it."""
     url = f"{proxy.url(redis_broker.url)}?timeout=2"

@@ -220,6 +220,31 @@ class Async(Side):
         return handle_in_block
 
 
+class Opened:
+    """A block around either kind of unit; gives its `commit`."""
+
+    def __init__(self, uow: Unit) -> None:
+        self._uow = uow
+
+    async def __aenter__(self) -> Callable[[], Any]:
+        if hasattr(self._uow, "__aenter__"):
+            await self._uow.__aenter__()
+        else:
+            self._uow.__enter__()
+        return self.commit
+
+    async def __aexit__(self, *error: object) -> None:
+        if hasattr(self._uow, "__aexit__"):
+            await self._uow.__aexit__(*error)
+        else:
+            self._uow.__exit__(*error)
+
+    async def commit(self) -> None:
+        committing = self._uow.commit()
+        if committing is not None:
+            await committing
+
+
 both_sides = pytest.mark.parametrize("make_side", [Sync, Async])
 
 

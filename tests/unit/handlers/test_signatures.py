@@ -44,12 +44,12 @@ class Service:
         return [clock]
 
 
-class Base:
+class WithOptions:
     def __init__(self, store: str, *rest: str, name: str = "default", **options: str) -> None:
         self.taken = [store, *rest, name, *options]
 
 
-class Inherits(Base):
+class Inherits(WithOptions):
     def handle(self, command: Brew, clock: str) -> list[str]:
         return [*self.taken, clock]
 
@@ -160,8 +160,9 @@ def test_what_is_a_coroutine_function_is_known_for_every_kind() -> None:
         Asynchronous(),
         Asynchronous().handle,
         functools.partial(coroutine),
+        functools.partial(Asynchronous()),
     ]
-    assert all(handler_of(each).is_async for each in (*kinds, functools.partial(Asynchronous())))
+    assert all(handler_of(each).is_async for each in kinds)
     assert not any(handler_of(each).is_async for each, _ in CASES)
 
 

@@ -1,6 +1,3 @@
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
 from dishka import AsyncContainer
 from dishka.integrations.fastapi import setup_dishka
 from fastapi import FastAPI
@@ -9,14 +6,8 @@ from examples.user_registration.user_service.api import health, problems, users
 
 
 def new_app(container: AsyncContainer) -> FastAPI:
-    """The API, with everything that it needs from this container, which is closed with it."""
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        yield
-        await container.close()
-
-    app = FastAPI(title="Users", lifespan=lifespan)
+    """The API, with everything that it needs from this container, which the caller closes."""
+    app = FastAPI(title="Users")
     app.include_router(users.router)
     app.include_router(health.router)
     problems.answer_problems(app)
