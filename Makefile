@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml uv.lock
 EXAMPLE ?= flight_board
 NEEDS_flight_board = $(filter-out memory,$(BROKER))
 NEEDS_online_chat = redis
-NEEDS_user_registration = rabbitmq
+NEEDS_user_registration = rabbitmq postgresql
 ARGUMENTS_flight_board = $(if $(BROKER),--broker '$(BROKER)') $(if $(filter-out 0,$(FULL)),--full)
 
 demo: setup ## run an example (EXAMPLE=online_chat or user_registration; flights: BROKER=rabbitmq as processes, FULL=1 a year)

@@ -39,9 +39,10 @@ class Measured(IntegrationEvent, key="account"):
 
 @dataclass(slots=True)
 class Cost:
-    """Of one variant: events a second, and statements for a thousand of them, round by round."""
+    """Of one variant, round by round: events a second, processor microseconds each, statements for a thousand of them."""
 
     rates: list[float] = field(default_factory=list[float])
+    cpu: list[float] = field(default_factory=list[float])
     statements: list[float] = field(default_factory=list[float])
 
 
@@ -76,11 +77,12 @@ class Scene:
             await connection.run_sync(self._metadata.create_all)
 
     async def measure(self, name: str, work: Awaitable[object]) -> None:
-        statements, began = self._counter.statements, time.perf_counter()
+        statements, began, cpu = self._counter.statements, time.perf_counter(), time.process_time()
         await work
-        seconds = time.perf_counter() - began
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         cost = self.costs.setdefault(name, Cost())
         cost.rates.append(EVENTS / seconds)
+        cost.cpu.append(cpu / EVENTS * 1e6)
         cost.statements.append((self._counter.statements - statements) / EVENTS * 1_000)
 
     async def send(self) -> None:
@@ -145,9 +147,10 @@ async def measure(database: str, broker: str) -> None:
         await bus.register(arrivals.registration)
         await arrivals.all()
     print(f"PostgreSQL to RabbitMQ, {EVENTS:,} events of 250 bytes, {KEYS:,} keys; medians of {ROUNDS} rounds")
-    print(f"{'':32} {'events/s':>10} {'statements per 1,000 events':>28}")
+    print(f"{'':32} {'events/s':>10} {'CPU µs':>8} {'statements per 1,000 events':>28}")
     for name, cost in scene.costs.items():
-        print(f"  {name:30} {median(cost.rates):10,.0f} {median(cost.statements):28.1f}")
+        figures = f"{median(cost.rates):10,.0f} {median(cost.cpu):8.1f} {median(cost.statements):28.1f}"
+        print(f"  {name:30} {figures}")
 
 
 def main() -> None:

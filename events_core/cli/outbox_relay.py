@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--database", required=True, metavar="URL", help="where the outbox is, as in postgresql://user@host/shop")
     add("--bus", required=True, metavar="URL", help="where its events go, as in amqp://user@host/")
     add("--prefix", default="events_", help="what the names of its tables begin with (%(default)s)")
+    add("--schema", metavar="NAME", help="where they are, if not in the default one")
     add("--listen", action="store_true", help="be woken by PostgreSQL, where the service notifies it")
     add("--batch", type=int, default=_DEFAULT.batch, help="events claimed at a time (%(default)s)")
     add("--poll", type=float, default=_DEFAULT.poll, metavar="S", help="seconds between looks when idle (%(default)g)")
@@ -60,7 +61,7 @@ async def _relay(arguments: argparse.Namespace) -> None:
     asked = _asked_to_stop()
     # What it sends was sealed by others, with their own source.
     bus = open_bus(arguments.bus, source="outbox-relay", connect="background")
-    async with open_store(arguments.database, prefix=arguments.prefix) as store, bus:
+    async with open_store(arguments.database, prefix=arguments.prefix, schema=arguments.schema) as store, bus:
         relay = OutboxRelay(store, bus, settings=settings, listen=arguments.listen)
         await relay.startup()
         try:

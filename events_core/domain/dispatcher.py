@@ -49,6 +49,11 @@ class HandlerRegistry:
                 raise DuplicateHandler(f"{each.__qualname__} handles {event_type.__name__} already")
             self._types[event_type] = (*known, each)
 
+    @property
+    def handler_types(self) -> tuple[type[DomainEventHandler[Any]], ...]:
+        """Every handler class, once: what a container has to be able to make."""
+        return tuple(dict.fromkeys(each for types in self._types.values() for each in types))
+
     def of(self, event_type: type[DomainEvent]) -> tuple[type[DomainEventHandler[Any]], ...]:
         """The handler classes of an event."""
         return self._types.get(event_type, ())

@@ -10,7 +10,7 @@ from events_core.messages import Command, IntegrationEvent, Message
 
 __all__ = ["Handlers", "Routes"]
 
-Handlers = Mapping[type[Message], Callable[..., Any] | Iterable[Callable[..., Any]]]
+Handlers = Mapping[type[Any], Callable[..., Any] | Iterable[Callable[..., Any]]]
 """A table of handlers: one a command, any number an event."""
 
 

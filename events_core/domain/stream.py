@@ -19,17 +19,27 @@ _NOWHERE: Final[Mapping[type[IntegrationEvent] | type[DomainEvent], Topic]] = Ma
 class EventStream:
     """Collects the events that are to leave, and hands them to its sink when the unit of work commits.
 
-    `topics` says where to: one topic, or one an event class. Without a sink the events go nowhere.
+    `topics` says where to: one topic, or one an event class. Without a sink the events go nowhere, on purpose.
     """
 
     def __init__(self, sink: Sink | None = None, topics: Topics = _NOWHERE) -> None:
         self._sink = sink
         self._topics = topics
+        self._refuses = False
         self._pending: list[tuple[float, Outgoing]] = []
 
     def anew(self) -> "EventStream":
         """One with the same sink and topics, and nothing to send yet: each unit of work has its own."""
-        return EventStream(self._sink, self._topics)
+        stream = EventStream(self._sink, self._topics)
+        stream._refuses = self._refuses
+        return stream
+
+    @classmethod
+    def refusing(cls) -> "EventStream":
+        """That of a unit of work which was given none: an event for other services is an error there, not lost."""
+        stream = cls()
+        stream._refuses = True
+        return stream
 
     def publish(
         self,
@@ -43,12 +53,14 @@ class EventStream:
 
         `ConfigurationError` where nobody says to which topic.
         """
+        self._check(event)
         if self._sink is not None:
             outgoing = Outgoing(topic=topic or self._topic_of(event), event=event, key=key, headers=headers)
             self._pending.append((next_place(), outgoing))
 
     def take(self, event: IntegrationEvent | DomainEvent, place: float) -> None:
         """Have an event sent after the commit, in its place among those that were raised."""
+        self._check(event)
         if self._sink is not None:
             self._pending.append((place, Outgoing(topic=self._topic_of(event), event=event)))
 
@@ -66,6 +78,13 @@ class EventStream:
     def clear(self) -> None:
         """Forget what was published: it is not sent."""
         self._pending.clear()
+
+    def _check(self, event: IntegrationEvent | DomainEvent) -> None:
+        if self._refuses:
+            raise ConfigurationError(
+                f"{type(event).__name__} is for other services, and this unit of work has no stream; give it "
+                "stream=EventStream(sink, topics), or stream=EventStream() to drop such events"
+            )
 
     def _topic_of(self, event: IntegrationEvent | DomainEvent) -> Topic:
         if isinstance(self._topics, Topic):

@@ -41,12 +41,12 @@ class UnitOfWork(ABC):
     `_rollback` end it, `_close` gives back what `_begin` took. A unit that is open is joined by inner blocks, and
     ends with the outermost one. After its end it can be used anew.
 
-    `stream` takes what is for other services. With `bus` the domain events are handled before the commit, inside the
+    `stream` takes what is for other services; without one such an event is a `ConfigurationError`. With `bus` the domain events are handled before the commit, inside the
     transaction; a bus that is handed this unit does so by itself.
     """
 
     def __init__(self, *, stream: EventStream | None = None, bus: HandlesRaised | None = None) -> None:
-        self.unit: Unit = Unit(stream or EventStream())
+        self.unit: Unit = Unit(stream or EventStream.refusing())
         self._bus = bus
 
     @property
@@ -143,7 +143,7 @@ class AsyncUnitOfWork(ABC):
     """The same as `UnitOfWork`, with `async with`, `await commit()` and asynchronous `_begin`, `_commit`, and so on."""
 
     def __init__(self, *, stream: EventStream | None = None, bus: HandlesRaisedAsync | None = None) -> None:
-        self.unit: Unit = Unit(stream or EventStream())
+        self.unit: Unit = Unit(stream or EventStream.refusing())
         self._bus = bus
 
     @property

@@ -54,13 +54,13 @@ class Dependencies:
         reserved: Iterable[str] = (),
     ) -> None:
         given = dict(values or {})
-        taken = sorted(given.keys() & set(reserved))
+        self._at_call = frozenset(at_call)
+        taken = sorted((given.keys() | self._at_call) & set(reserved))
         if taken:
             raise ConfigurationError(f"{', '.join(taken)} comes from the bus itself; call the dependency otherwise")
         self._factories = {name: each for name, each in given.items() if isinstance(each, Factory)}
         self._values = {name: each for name, each in given.items() if name not in self._factories}
         self._hooked = frozenset(name for name, each in self._values.items() if wants_hooks(each))
-        self._at_call = frozenset(at_call)
         self._known = frozenset((*given, *self._at_call, *reserved))
 
     @property

@@ -1,6 +1,6 @@
 """From the integration event bus into the message bus of a service."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from events_core.domain import AsyncMessageBus, AsyncUnitOfWork
 from events_core.integration.consumers import Consumer
@@ -11,7 +11,7 @@ __all__ = ["BusConsumer"]
 
 
 class BusConsumer(Consumer):
-    """Hands integration events to a message bus: what they cause is one unit of work, made by `uow` for each.
+    """Hands integration events to a message bus: what each causes is one unit of work, made by `uow`, sync or async.
 
     The delivery is accepted after the commit; an error rolls back, and the event is tried again. Handlers may name
     `context`. It handles the integration events that the bus has handlers for, unless `events` says otherwise.
@@ -22,14 +22,17 @@ class BusConsumer(Consumer):
         name: str,
         bus: AsyncMessageBus,
         *,
-        uow: Callable[[], AsyncUnitOfWork] | None = None,
+        uow: Callable[[], AsyncUnitOfWork | Awaitable[AsyncUnitOfWork]] | None = None,
         events: Iterable[type[IntegrationEvent]] | None = None,
     ) -> None:
         self.name = name
         self._bus = bus
         self._uow = uow
-        self.events = tuple(bus.events if events is None else events)
+        self.events: Iterable[type[IntegrationEvent]] = tuple(bus.events if events is None else events)
 
     async def on_event(self, event: IntegrationEvent, context: Context) -> None:
         """Handle one event and everything that it causes."""
-        await self._bus.handle(event, self._uow() if self._uow is not None else None, context=context)
+        uow = None if self._uow is None else self._uow()
+        if uow is not None and not isinstance(uow, AsyncUnitOfWork):
+            uow = await uow
+        await self._bus.handle(event, uow, context=context)

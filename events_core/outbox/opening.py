@@ -13,7 +13,9 @@ __all__ = ["open_store"]
 _GROUP: Final = "events_core.outboxes"
 
 
-def open_store(url: str, *, prefix: str = "events_") -> AbstractAsyncContextManager[OutboxStore]:
+def open_store(
+    url: str, *, prefix: str = "events_", schema: str | None = None
+) -> AbstractAsyncContextManager[OutboxStore]:
     """The outbox in the database that the URL names, to be used in `async with`; its tables begin with `prefix`.
 
     A package adds a scheme by an entry point of the group `events_core.outboxes`.
@@ -33,4 +35,4 @@ def open_store(url: str, *, prefix: str = "events_") -> AbstractAsyncContextMana
     except ImportError as error:
         extra = points[scheme].module.removeprefix("events_")
         raise MissingExtra(f"{scheme}:// needs a package: pip install 'events-core[{extra}]'") from error
-    return store(url, prefix=prefix)
+    return store(url, prefix=prefix, schema=schema)

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from events_core.errors import EventsError
+from events_core.errors import EventsError, UnknownContract
 from events_core.memory import InMemoryTransport
-from events_core.messages import IntegrationEvent, JsonCodec, from_headers
+from events_core.messages import DomainEvent, IntegrationEvent, JsonCodec, from_headers
 from events_core.ports import Capabilities, Feed, Notify, Subscription, Topic, Transport, Wire
 
 __all__ = ["RecordingTransport", "Sent"]
@@ -17,7 +17,7 @@ class Sent:
     """One event that the bus has sent."""
 
     topic: str
-    event: IntegrationEvent
+    event: IntegrationEvent | DomainEvent
     id: str
     key: str | None
     correlation_id: str | None
@@ -74,10 +74,18 @@ def sent(topic: str, wire: Wire) -> Sent:
     envelope = from_headers(wire.headers, wire.body, codec=JsonCodec(), fallback_id="")
     return Sent(
         topic=topic,
-        event=IntegrationEvent.from_dict(json.loads(wire.body)),
+        event=_event(json.loads(wire.body)),
         id=envelope.id,
         key=envelope.key,
         correlation_id=envelope.correlation_id,
         causation_id=envelope.causation_id,
         headers=envelope.headers,
     )
+
+
+def _event(payload: dict[str, object]) -> IntegrationEvent | DomainEvent:
+    try:
+        return IntegrationEvent.from_dict(payload)
+    except UnknownContract:
+        # A published domain event, where nobody here has the integration event of the same contract.
+        return DomainEvent.from_dict(payload)

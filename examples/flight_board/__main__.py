@@ -23,8 +23,10 @@ IN_MEMORY = "memory"
 
 def main() -> int:
     """Run the program; 0 if everything that was sent is accounted for, 1 if not."""
-    # Whoever ends this program by SIGTERM ends what it has started, too, as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Whoever ends this program by SIGTERM ends what it has started, too, as with Ctrl-C; also where a shell started it
+    # in the background, which ignores Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
     options = _options()
     console = Console(width=None if sys.stdout.isatty() else 100)
     plan = YEAR if options.full else DAY

@@ -21,8 +21,10 @@ IN_MEMORY: Final = "memory://"
 
 def main() -> int:
     """Run the program; 0 if everybody saw what was meant for them and nothing else, 1 if not."""
-    # Whoever ends this program by SIGTERM ends what it has started, too, as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Whoever ends this program by SIGTERM ends what it has started, too, as with Ctrl-C; also where a shell started it
+    # in the background, which ignores Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
     options = _options()
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
     with bus(console, options.bus) as url:

@@ -29,7 +29,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--times", type=int, default=10, help="how often")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--broker", help="only on this one")
     options, arguments = parser.parse_known_args()
+    if options.broker is not None:
+        arguments += ["-k", options.broker]
     found: dict[str, list[dict[str, float]]] = defaultdict(list)
     failed = 0
     for seed in range(options.seed, options.seed + options.times):

@@ -10,7 +10,7 @@ from events_core.ports import OutboxStore
 from events_sqlalchemy import SqlAlchemyOutboxStore
 from examples.user_registration.databases import open_engine
 from examples.user_registration.user_service.application.handlers import new_message_bus
-from examples.user_registration.user_service.database import OUTBOX, SqlAlchemyUnitOfWork
+from examples.user_registration.user_service.database import OUTBOX, UserServiceUnitOfWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,5 +39,5 @@ def _store(engine: AsyncEngine) -> OutboxStore:
     return SqlAlchemyOutboxStore(engine, OUTBOX)
 
 
-def _unit_of_work(engine: AsyncEngine) -> SqlAlchemyUnitOfWork:
-    return SqlAlchemyUnitOfWork(AsyncSession(engine))
+def _unit_of_work(engine: AsyncEngine) -> UserServiceUnitOfWork:
+    return UserServiceUnitOfWork(AsyncSession(engine))

@@ -6,9 +6,9 @@ from typing import cast
 
 import pytest
 
-from brokers import Redis
+from brokers import FaultProxy, Redis
 from events_core.conformance.stage import Stage
-from events_core.errors import SubscriptionNotEmpty
+from events_core.errors import ConnectionLost, SubscriptionNotEmpty
 from events_core.ports import MAX_EVENT_BYTES, Settled, Settlement, Source, Verdict, Wire
 from events_redis import RedisTransport
 from tests.adapters.redis.ports import WIRE, accept, events_of, ignore, received, until_received
@@ -106,6 +106,28 @@ async def test_a_hundred_large_copies_are_settled_without_keeping_anybody_waitin
         assert await transport.publish(stage.topic, [OTHER]) == [None]
     assert [*await settling] == [Settled.DONE] * 100
     await transport.remove(events_of(stage), force=True)
+    await ask(redis_broker.url, "DEL", stream_of(stage.topic))
+    await transport.close()
+
+
+async def test_a_hundred_large_events_of_a_member_that_is_gone_are_taken_over_step_by_step(
+    stage: Stage, redis_broker: Redis, proxy: FaultProxy
+) -> None:
+    transport = RedisTransport(f"{proxy.url(redis_broker.url)}?timeout=1&lease=60")
+    await transport.open(ignore)
+    feed = await transport.subscribe(events_of(stage))
+    large = Wire({"type": "t"}, b"x" * MAX_EVENT_BYTES)
+    for _ in range(25):
+        await transport.publish(stage.topic, [large] * 4)
+    await until_received(feed, 100)
+    proxy.reset()
+    with pytest.raises(ConnectionLost):
+        await feed.receive(1)
+    other = await transport.subscribe(events_of(stage))
+    again = await until_received(other, 100)
+    assert {each.starts for each in again} == {2}
+    assert await accept(other, again) == [Settled.DONE] * 100
+    await transport.remove(events_of(stage))
     await ask(redis_broker.url, "DEL", stream_of(stage.topic))
     await transport.close()
 

@@ -231,3 +231,10 @@ async def test_a_factory_of_ones_own_decides_who_handles_what() -> None:
         await dispatcher.process()
         assert journal.handled == ["count 0"]
     assert opened == ["opened", "closed"]
+
+
+def test_a_registry_lists_its_handlers_once() -> None:
+    registry = HandlerRegistry()
+    registry.register(Brewed, Pour)
+    registry.register(Brewed, Count)
+    assert registry.handler_types == (Pour, Count)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from events_core import DomainEvent, IntegrationEvent, Topic
-from events_core.domain import EventStream, RecordingSink
+from events_core import DomainEvent, IntegrationEvent, MessageBus, Topic, UnitOfWork
+from events_core.domain import EventStream, RecordingSink, Status
 from events_core.errors import AfterCommitFailed, ConfigurationError
 from events_core.ports import Outgoing
 from tests.unit.domain.scene import (
@@ -204,3 +204,28 @@ async def test_a_sync_unit_refuses_an_asynchronous_sink_before_it_commits() -> N
 async def test_an_async_unit_awaits_an_asynchronous_sink() -> None:
     side = Async()
     await side.within(side.unit(sink=SlowSink()), lambda uow: uow.emit(StockFell()))
+
+
+class Bare(UnitOfWork):
+    def _begin(self) -> None: ...
+    def _commit(self) -> None: ...
+    def _rollback(self) -> None: ...
+
+
+def emit_stock_fell(command: Brew, uow: Bare) -> None:
+    uow.emit(StockFell())
+
+
+def test_an_event_for_others_is_an_error_in_a_unit_without_stream() -> None:
+    unit = Bare()
+    with pytest.raises(ConfigurationError, match=r"StockFell is for other services.*stream=EventStream\(\)"):
+        MessageBus({Brew: emit_stock_fell}).handle(Brew(), unit)
+    assert unit.status is Status.ROLLED_BACK
+    with Bare() as unit, pytest.raises(ConfigurationError, match="no stream"):
+        unit.stream.publish(StockFell())
+
+
+def test_a_stream_without_sink_drops_events_on_purpose() -> None:
+    unit = Bare(stream=EventStream())
+    MessageBus({Brew: emit_stock_fell}).handle(Brew(), unit)
+    assert unit.status is Status.COMMITTED

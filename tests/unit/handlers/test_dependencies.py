@@ -187,3 +187,11 @@ async def test_handler_classes_get_dependencies_in_their_constructor() -> None:
     assert await bus.handle(Brew()) == [("cellar", 7)]
     with pytest.raises(ConfigurationError, match="Barista needs store, ticket"):
         AsyncMessageBus({Brew: Barista})
+
+
+@pytest.mark.parametrize("name", ["uow", "emit"])
+def test_what_the_bus_gives_itself_is_neither_a_dependency_nor_given_by_calls(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} comes from the bus itself"):
+        MessageBus(dependencies={name: 1})
+    with pytest.raises(ConfigurationError, match=f"{name} comes from the bus itself"):
+        MessageBus(at_call=[name])

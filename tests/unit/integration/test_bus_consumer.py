@@ -91,3 +91,16 @@ async def test_without_a_unit_of_work_it_hands_over_all_the_same() -> None:
         await bus.send(ORDERS, Placed())
         await bus.idle()
         assert got == [Placed()]
+
+
+async def test_a_unit_of_work_may_have_to_be_awaited() -> None:
+    async with TestBus() as bus:
+        shop = Shop(bus)
+
+        async def unit() -> AsyncFakeUnitOfWork:
+            return shop.unit()
+
+        await bus.register(Registration(BusConsumer("shop", shop.bus, uow=unit), ORDERS, retry=ONCE_MORE))
+        await bus.send(ORDERS, Placed(order="o-1"))
+        await bus.idle()
+        assert [each.commits for each in shop.units] == [1]

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from events_core import Context, EventHandlerConsumer, IntegrationEvent, Registration, RetryPolicy
+from events_core import Context, DomainEvent, EventHandlerConsumer, IntegrationEvent, Registration, RetryPolicy
 from events_core.errors import ConfigurationError, NotConnected
 from events_core.memory import InMemoryBroker
 from events_core.messages import JsonCodec, Sealer
@@ -143,3 +143,13 @@ async def test_buses_on_one_broker_share_topics_and_time() -> None:
 def test_a_broker_with_a_clock_of_its_own_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="ManualClock"):
         TestBus(broker=InMemoryBroker())
+
+
+class Reopened(DomainEvent, published=True):
+    order: str
+
+
+async def test_published_domain_events_are_among_what_was_sent() -> None:
+    async with TestBus() as bus:
+        await bus.send_envelopes(ORDERS, [bus.seal(Reopened(order="o-1"))])
+        assert [each.event for each in bus.sent] == [Reopened(order="o-1")]

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, StringConstraints
 
 from events_core import AsyncMessageBus
 from examples.user_registration.user_service.application.commands import RegisterUser
-from examples.user_registration.user_service.database import SqlAlchemyUnitOfWork
+from examples.user_registration.user_service.database import UserServiceUnitOfWork
 from examples.user_registration.user_service.domain import EmailAddress, User, UserId
 
 # A name of any language, and no line ends or control characters: it ends up in mails.
@@ -40,7 +40,7 @@ class Registered(BaseModel):
 
 @router.post("", status_code=201, responses={409: {"description": "The e-mail address is registered already"}})
 async def register(
-    new: NewUser, response: Response, bus: FromDishka[AsyncMessageBus], uow: FromDishka[SqlAlchemyUnitOfWork]
+    new: NewUser, response: Response, bus: FromDishka[AsyncMessageBus], uow: FromDishka[UserServiceUnitOfWork]
 ) -> Registered:
     """Be a user. A mail asks whether the address is right."""
     results = await bus.handle(RegisterUser(name=new.name, email=EmailAddress(new.email)), uow)
@@ -49,7 +49,7 @@ async def register(
 
 
 @router.get("/{user_id}", responses={404: {"description": "There is no such user"}})
-async def show(user_id: UUID, uow: FromDishka[SqlAlchemyUnitOfWork]) -> KnownUser:
+async def show(user_id: UUID, uow: FromDishka[UserServiceUnitOfWork]) -> KnownUser:
     """Who this is."""
     async with uow:
         user = await uow.users.find(UserId(user_id))
