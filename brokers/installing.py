@@ -80,7 +80,7 @@ SOFTWARE: Final = {
         programs=("mvn", "java"),
         fetch=kafka_jars.fetch,
     ),
-    "postgresql": Software(packages=("postgresql",), installed=postgresql.installed),
+    "postgresql": Software(packages=("postgresql", "pgbouncer"), installed=postgresql.installed),
     "rabbitmq": Software(packages=("rabbitmq-server",), installed=rabbitmq.installed),
     "redis": Software(packages=("redis-server",), installed=redis.installed),
 }

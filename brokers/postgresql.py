@@ -3,11 +3,13 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +19,25 @@ from brokers.node import NO_SETTINGS, Node
 from brokers.ports import LOOPBACK, free_port
 from brokers.processes import Process
 from brokers.runtime import Runtime
-from brokers.waiting import PAUSE
+from brokers.waiting import PAUSE, start
 
 IMAGE: Final = "postgres:17"
 PORT: Final = 5432
 USER: Final = "postgres"
+POOLER: Final = "pgbouncer"
 VERSIONS: Final = Path("/usr/lib/postgresql")
 ALL_ENTER: Final = 0o755
+POOLER_TIMEOUT: Final = 10.0
+POOLED: Final = """
+[databases]
+{database} = host={host} port={to} user={user}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+"""
 
 
 class PostgreSQL(Node):
@@ -98,6 +112,30 @@ class PostgreSQL(Node):
         """The URL of a new, empty database."""
         self.query(f'CREATE DATABASE "{name}"')
         return f"postgresql://{USER}@{self._place.host}:{self.port}/{name}"
+
+    @contextmanager
+    def transaction_pooler(self, database: str) -> Generator[str]:
+        """PgBouncer in front of a database: the URL of a way on which each transaction may get another session.
+
+        Raises:
+            BrokerUnavailable: It is not installed.
+        """
+        pooler = _pooler()
+        if pooler is None:
+            raise BrokerUnavailable("PgBouncer is not installed: run `make brokers` as root")
+        port = free_port()
+        with tempfile.TemporaryDirectory(prefix="pgbouncer-") as name:
+            folder = Path(name)
+            folder.chmod(ALL_ENTER)
+            settings = POOLED.format(database=database, host=self._place.host, to=self.port, user=USER, port=port)
+            (folder / "pgbouncer.ini").write_text(settings)
+            command = [*_as_user(), pooler, str(folder / "pgbouncer.ini")]
+            process = Process(command, environment={"LANG": "C.UTF-8"}, log=folder / "pgbouncer.log")
+            start("PgBouncer", process, partial(_listens, port), timeout=POOLER_TIMEOUT)
+            try:
+                yield f"postgresql://{USER}@{LOOPBACK}:{port}/{database}"
+            finally:
+                process.kill()
 
     def __exit__(self, *_: object) -> None:
         # In good order it would first write down what nobody will read any more.
@@ -196,8 +234,13 @@ def programs() -> Path:
 
 
 def installed() -> bool:
-    """Whether this machine has PostgreSQL's programs, and a user to run them."""
-    return (programs() / "initdb").exists() and (os.geteuid() != 0 or _has_user())
+    """Whether this machine has PostgreSQL's programs and a pooler, and a user to run them."""
+    return _pooler() is not None and (programs() / "initdb").exists() and (os.geteuid() != 0 or _has_user())
+
+
+def _pooler() -> str | None:
+    # Debian keeps it where only root looks.
+    return shutil.which(POOLER, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 
 
 def _has_user() -> bool:
@@ -217,6 +260,12 @@ def _lives(process: int) -> bool:
     except OSError:
         return False
     return state not in {"Z", "X"}
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+        return True
+    return False
 
 
 def _send(process: int, number: signal.Signals) -> None:

@@ -9,8 +9,9 @@ from events_core.domain.dispatcher import (
     HandlerRegistry,
     RegisteredHandlers,
 )
-from events_core.domain.engine import Outcome, Results
+from events_core.domain.engine import Emit, Outcome, Results
 from events_core.domain.repository import Repository
+from events_core.domain.routes import Handlers
 from events_core.domain.stream import EventStream, RecordingSink
 from events_core.domain.unit import Status
 from events_core.domain.unit_of_work import AsyncUnitOfWork, UnitOfWork
@@ -22,10 +23,12 @@ __all__ = [
     "AsyncUnitOfWork",
     "DomainEventDispatcher",
     "DomainEventHandler",
+    "Emit",
     "EventStream",
     "Factory",
     "HandlerFactory",
     "HandlerRegistry",
+    "Handlers",
     "MessageBus",
     "OnError",
     "Outcome",

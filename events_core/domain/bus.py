@@ -82,9 +82,13 @@ class MessageBus:
     def handle_alone(
         self, message: Message, uow: UnitOfWork | None = None, **given: object
     ) -> tuple[Results[Any], list[Message]]:
-        """Run the handlers of one message, and give back what they raised: handled by nobody, and sent nowhere."""
+        """Run the handlers of one message, and give back what they raised: handled by nobody, and sent nowhere.
+
+        The unit of work is begun and left without commit, unless it is open: then it is joined, and what was raised in
+        it before is given back as well.
+        """
         run = Run([message], self._dependencies.scope(given), uow)
-        with nullcontext() if uow is None else uow, run:
+        with nullcontext() if uow is None or uow.unit.active else uow, run:
             step(run, self._routes.of)
             return run.results, run.take_raised()
 
@@ -176,9 +180,15 @@ class AsyncMessageBus:
     async def handle_alone(
         self, message: Message, uow: AsyncUnitOfWork | None = None, **given: object
     ) -> tuple[Results[Any], list[Message]]:
-        """Run the handlers of one message, and give back what they raised: handled by nobody, and sent nowhere."""
+        """Run the handlers of one message, and give back what they raised: handled by nobody, and sent nowhere.
+
+        The unit of work is begun and left without commit, unless it is open: then it is joined, and what was raised in
+        it before is given back as well.
+        """
         run = Run([message], self._dependencies.scope(given), uow)
-        async with nullcontext() if uow is None else uow:
+        if uow is not None and uow.unit.active:
+            uow.unit.join(asyncio.current_task())
+        async with nullcontext() if uow is None or uow.unit.active else uow:
             with run:
                 await step_async(run, self._routes.of, concurrent=self._concurrent)
                 return run.results, run.take_raised()

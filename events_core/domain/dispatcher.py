@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, Self, TypeGuard, TypeVar, cast
 
 from events_core.domain.aggregate import Seen
 from events_core.domain.drivers import drive_async
-from events_core.domain.engine import Results, Route, Run
+from events_core.domain.engine import Results, Route, Run, refuse_to_lose
 from events_core.errors import ConfigurationError, DuplicateHandler
 from events_core.handlers import Dependencies, Handler, OnError
 from events_core.messages import DomainEvent, Message
@@ -96,19 +96,18 @@ class DomainEventDispatcher:
         self._run: Run | None = None
 
     def store_event(self, event: DomainEvent) -> None:
-        """Have an event processed."""
-        if self._run is not None:
-            self._run.emit(event)
-        else:
-            self._stored.append(event)
+        """Have an event processed. One with `published=True` is refused: nobody would send it."""
+        self.store_events([event])
 
     def store_events(self, events: Iterable[DomainEvent]) -> None:
-        """Have events processed, in this order."""
-        for event in events:
-            self.store_event(event)
+        """Have events processed, in this order; all, or none if one is refused."""
+        listed = list(events)
+        for event in listed:
+            refuse_to_lose(event)
+        (self._stored if self._run is None else self._run.queue).extend(listed)
 
     def from_entity(self, entity: object) -> None:
-        """Have the events processed that an aggregate has raised; it forgets them. Integration events are refused."""
+        """Have the events processed that an aggregate has raised; it forgets them. It refuses what is for others."""
         seen = Seen()
         seen.add(entity)
         raised = [each.message for each in seen.pop_events()]

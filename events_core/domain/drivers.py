@@ -1,5 +1,6 @@
 """How the messages of one call are handled, step by step: a sync and an async driver over one engine."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -62,21 +63,22 @@ async def step_async(run: Run, routes_of: RoutesOfAsync, *, concurrent: bool = F
             if not run.tolerates(message, route, error):
                 raise
         else:
-            run.succeeded(message, route.handler, value)
+            run.succeeded(message, route.handler, value, asyncio.current_task())
 
 
 async def _side_by_side(run: Run, message: Message, routes: Sequence[Route]) -> None:
-    values: dict[int, object] = {}
+    values: dict[int, tuple[object, asyncio.Task[Any] | None]] = {}
     errors: dict[int, Exception] = {}
 
     async def one(place: int, route: Route) -> None:
         try:
-            values[place] = await _value_of_async(run, message, route.handler)
+            values[place] = (await _value_of_async(run, message, route.handler), asyncio.current_task())
         except Exception as error:  # noqa: BLE001 dealt with below, once all have ended
             errors[place] = error
             if run.ends_with(route, error):
                 tasks.cancel_scope.cancel()
 
+    run.begins()
     with run.side_by_side():
         async with anyio.create_task_group() as tasks:
             for place, route in enumerate(routes):
@@ -88,7 +90,7 @@ async def _side_by_side(run: Run, message: Message, routes: Sequence[Route]) -> 
         if place in errors:
             run.tolerates(message, route, errors[place])
         else:
-            run.succeeded(message, route.handler, values[place])
+            run.succeeded(message, route.handler, *values[place])
 
 
 def _value_of(run: Run, message: Message, handler: Handler) -> object:

@@ -1,18 +1,19 @@
 """One call of a message bus: a queue, and what came of each message. The drivers beside it call the handlers."""
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar, cast, overload
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, Self, TypeVar, cast, overload
 
-from events_core.domain.unit import Status
+from events_core.domain.unit import Driven, Status
 from events_core.domain.unit_of_work import AsyncUnitOfWork, UnitOfWork
 from events_core.errors import ConfigurationError, NoHandler, UnitOfWorkError
 from events_core.handlers import Handler, OnError, Scope
-from events_core.messages import IntegrationEvent, Message
+from events_core.messages import DomainEvent, IntegrationEvent, Message
 
-__all__ = ["RESERVED", "Outcome", "Results", "Route", "Run"]
+__all__ = ["RESERVED", "Emit", "Outcome", "Results", "Route", "Run", "refuse_to_lose"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -20,6 +21,14 @@ RESERVED: Final = ("uow", "emit")
 """What the bus itself gives to handlers that name it."""
 
 _log: Final = logging.getLogger(__name__)
+
+
+class Emit(Protocol):
+    """What a handler that names `emit` is given: `def register(command: Register, emit: Emit) -> None`."""
+
+    def __call__(self, *messages: Message) -> None:
+        """Raise messages: handled behind those that wait, or sent after the commit."""
+        ...
 
 
 class Outcome(NamedTuple):
@@ -96,7 +105,7 @@ class Run:
     As a context manager it says to its unit of work that the events raised there are taken care of.
     """
 
-    __slots__ = ("_outcomes", "_unit", "_was_driven", "queue", "scope")
+    __slots__ = ("_before", "_outcomes", "_unit", "queue", "scope")
 
     def __init__(
         self,
@@ -111,19 +120,19 @@ class Run:
         self.queue: deque[Message] = deque(messages)
         self.scope: Scope = scope
         self._unit = None if uow is None else uow.unit
-        self._was_driven = False
+        self._before: Driven | None = None
         self._outcomes: list[tuple[Message, str, Any, Exception | None]] = []
 
     def __enter__(self) -> Self:
         if self._unit is not None:
-            self._was_driven, self._unit.driven = self._unit.driven, True
+            self._before = self._unit.drive()
             self.collect()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.scope.values.clear()  # it knows this run, which knows it
-        if self._unit is not None:
-            self._unit.driven = self._was_driven
+        if self._unit is not None and self._before is not None:
+            self._unit.drive_no_more(self._before)
 
     @property
     def results(self) -> Results[Any]:
@@ -133,12 +142,8 @@ class Run:
     def emit(self, *messages: Message) -> None:
         """Have messages handled behind those that wait; where there is no unit of work to emit them in."""
         for message in messages:
-            if isinstance(message, IntegrationEvent):
-                name = type(message).__name__
-                raise ConfigurationError(
-                    f"{name} is for other services and leaves with a unit of work; give handle() one"
-                )
-            self.queue.append(message)
+            refuse_to_lose(message)
+        self.queue.extend(messages)
 
     def arguments(self, handler: Handler) -> dict[str, object]:
         """What a handler is given by name, where nothing has to be awaited."""
@@ -163,11 +168,13 @@ class Run:
         """Meanwhile handlers run in tasks of their own."""
         return nullcontext() if self._unit is None else self._unit.side_by_side()
 
-    def succeeded(self, message: Message, handler: Handler, value: object) -> None:
-        """Take note of what a handler returned, and queue what it raised."""
+    def succeeded(
+        self, message: Message, handler: Handler, value: object, task: "asyncio.Task[Any] | None" = None
+    ) -> None:
+        """Take note of what a handler returned (in this task, where it is asynchronous), and queue what it raised."""
         self._outcomes.append((message, handler.name, value, None))
         if self._unit is not None:
-            self._unit.handled()
+            self._unit.handled(task)
             self.collect()
 
     def ends_with(self, route: Route, error: Exception) -> bool:
@@ -207,3 +214,12 @@ class Run:
             for name, dependency in given.items():
                 if name in self.scope.hooked:
                     self._unit.hook(dependency)
+
+
+def refuse_to_lose(message: Message) -> None:
+    """Refuse what is for other services where there is no unit of work that it could leave with."""
+    if isinstance(message, IntegrationEvent) or (isinstance(message, DomainEvent) and message.__published__):
+        name = type(message).__name__
+        raise ConfigurationError(
+            f"{name} is for other services and leaves with a unit of work; hand one to a message bus: bus.handle(..., uow)"
+        )

@@ -1,11 +1,20 @@
 """Which handlers a message bus has for which message."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from events_core.domain.engine import Route
 from events_core.errors import ConfigurationError, DuplicateHandler, NoHandler
-from events_core.handlers import Dependencies, Handler, OnError, find_listeners, handler_of, message_types_of
+from events_core.handlers import (
+    Dependencies,
+    Handler,
+    OnError,
+    find_listeners,
+    handler_of,
+    listening_of,
+    message_types_of,
+)
 from events_core.messages import Command, IntegrationEvent, Message
 
 __all__ = ["Handlers", "Routes"]
@@ -40,22 +49,27 @@ class Routes:
                 self.add(message_type, call, None)
 
     def add(self, message_type: type[Message], call: Callable[..., Any], on_error: OnError | None) -> None:
-        """Add a handler. `ConfigurationError` for one that cannot handle this, or needs what nobody gives."""
+        """Add a handler. `ConfigurationError` for one that cannot handle this, or needs what nobody gives.
+
+        Without `on_error` its own mark decides, and without a mark the bus.
+        """
+        if not _is_message_class(message_type):
+            raise ConfigurationError(f"handlers are added for a message class, not for {message_type!r:.80}")
         if message_type.__contract__ is None:
             raise ConfigurationError(f"{message_type.__name__} is abstract; register handlers for what derives from it")
         handler = handler_of(call)
         self._check(message_type, call, handler)
         self._dependencies.check(handler)
-        route = Route(handler, on_error or self._on_error)
+        route = Route(handler, on_error or _on_error_of(call) or self._on_error)
         self._routes[message_type] = (*self._routes.get(message_type, ()), route)
         self._calls.setdefault(message_type, []).append(call)
 
     def scan(self, package: str) -> None:
         """Add the handlers of a package that are marked with `@listen`; those that are there already stay as they are."""
-        for call, listening in find_listeners(package):
+        for call in find_listeners(package):
             for message_type in message_types_of(call):
                 if call not in self._calls.get(message_type, ()):
-                    self.add(message_type, call, listening.on_error)
+                    self.add(message_type, call, None)
 
     def of(self, message: Message) -> Sequence[Route]:
         """Those that handle this message. `NoHandler` where there has to be one."""
@@ -82,3 +96,12 @@ class Routes:
             raise DuplicateHandler(f"the command {name} is handled by {known[0].handler.name}, and has one handler")
         if call in self._calls.get(message_type, ()):
             raise DuplicateHandler(f"{handler.name} handles {name} already")
+
+
+def _is_message_class(value: object) -> TypeGuard[type[Message]]:
+    return inspect.isclass(value) and issubclass(value, Message)
+
+
+def _on_error_of(call: Callable[..., Any]) -> OnError | None:
+    listening = listening_of(call)
+    return None if listening is None else listening.on_error

@@ -13,32 +13,38 @@ from events_core.ports import AfterCommit, Outgoing, Sink, Topic
 __all__ = ["EventStream", "RecordingSink"]
 
 Topics = Topic | Mapping[type[IntegrationEvent] | type[DomainEvent], Topic]
+_NOT_GIVEN: Final = (
+    "this unit of work has no stream; give it stream=EventStream(sink, topics), "
+    "or stream=EventStream() to drop such events"
+)
+_OF_NOBODY: Final = "no unit of work sends what is published on this stream; publish on its own one, uow.stream"
 _NOWHERE: Final[Mapping[type[IntegrationEvent] | type[DomainEvent], Topic]] = MappingProxyType({})
 
 
 class EventStream:
     """Collects the events that are to leave, and hands them to its sink when the unit of work commits.
 
-    `topics` says where to: one topic, or one an event class. Without a sink the events go nowhere, on purpose.
+    `topics` says where to: one topic, or one an event class. Without a sink the events go nowhere, on purpose. Each unit
+    of work makes its own of the one that it is given, `uow.stream`; only there something can be published.
     """
 
     def __init__(self, sink: Sink | None = None, topics: Topics = _NOWHERE) -> None:
         self._sink = sink
         self._topics = topics
-        self._refuses = False
+        self._refusal: str | None = _OF_NOBODY
         self._pending: list[tuple[float, Outgoing]] = []
 
     def anew(self) -> "EventStream":
         """One with the same sink and topics, and nothing to send yet: each unit of work has its own."""
         stream = EventStream(self._sink, self._topics)
-        stream._refuses = self._refuses
+        stream._refusal = None if self._refusal is _OF_NOBODY else self._refusal
         return stream
 
     @classmethod
     def refusing(cls) -> "EventStream":
         """That of a unit of work which was given none: an event for other services is an error there, not lost."""
         stream = cls()
-        stream._refuses = True
+        stream._refusal = _NOT_GIVEN
         return stream
 
     def publish(
@@ -53,16 +59,23 @@ class EventStream:
 
         `ConfigurationError` where nobody says to which topic.
         """
-        self._check(event)
+        self.publish_at(next_place(), event, topic=topic, key=key, headers=headers)
+
+    def publish_at(
+        self,
+        place: float,
+        event: IntegrationEvent | DomainEvent,
+        *,
+        topic: Topic | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """The same, in its place among those that were raised."""
+        if self._refusal is not None:
+            raise ConfigurationError(f"{type(event).__name__} is for other services, and {self._refusal}")
         if self._sink is not None:
             outgoing = Outgoing(topic=topic or self._topic_of(event), event=event, key=key, headers=headers)
-            self._pending.append((next_place(), outgoing))
-
-    def take(self, event: IntegrationEvent | DomainEvent, place: float) -> None:
-        """Have an event sent after the commit, in its place among those that were raised."""
-        self._check(event)
-        if self._sink is not None:
-            self._pending.append((place, Outgoing(topic=self._topic_of(event), event=event)))
+            self._pending.append((place, outgoing))
 
     @property
     def pending(self) -> Sequence[Outgoing]:
@@ -78,13 +91,6 @@ class EventStream:
     def clear(self) -> None:
         """Forget what was published: it is not sent."""
         self._pending.clear()
-
-    def _check(self, event: IntegrationEvent | DomainEvent) -> None:
-        if self._refuses:
-            raise ConfigurationError(
-                f"{type(event).__name__} is for other services, and this unit of work has no stream; give it "
-                "stream=EventStream(sink, topics), or stream=EventStream() to drop such events"
-            )
 
     def _topic_of(self, event: IntegrationEvent | DomainEvent) -> Topic:
         if isinstance(self._topics, Topic):

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from events_core.domain.aggregate import Raised, Seen, next_place, place_of
 from events_core.domain.stream import EventStream
@@ -12,7 +12,7 @@ from events_core.errors import UnitOfWorkError
 from events_core.messages import DomainEvent, IntegrationEvent, Message
 from events_core.ports import AfterCommit
 
-__all__ = ["Status", "Unit"]
+__all__ = ["Driven", "Status", "Unit"]
 
 
 class Status(Enum):
@@ -34,6 +34,13 @@ class _Block:
         self.task: asyncio.Task[Any] | None = task
 
 
+class Driven(NamedTuple):
+    """Whether a message bus handles the events of a unit, and what is known of its current handler."""
+
+    driven: bool
+    ended: "set[asyncio.Task[Any] | None]"
+
+
 class Unit:
     """One unit of work: its nested blocks, what they agreed on, and the events raised inside.
 
@@ -53,8 +60,8 @@ class Unit:
         self._blocks: list[_Block] = []
         self._agreed: bool | None = None
         """How the inner blocks ended: with a commit or without, None as long as there was none."""
-        self._block_ended: bool = False
-        """Whether an inner block ended since a handler began."""
+        self._ended: set[asyncio.Task[Any] | None] = set()
+        """The tasks in which an inner block ended since a handler began."""
         self._side_by_side: int = 0
         """How many blocks are around handlers that run side by side, each in a task of its own."""
 
@@ -81,7 +88,7 @@ class Unit:
             return False
         self.status = Status.ACTIVE
         self._agreed = None
-        self._block_ended = False
+        self._ended.clear()
         return True
 
     def not_begun(self) -> None:
@@ -115,7 +122,7 @@ class Unit:
         if not self._blocks:
             return True
         if not failed and self.status is not Status.ROLLED_BACK:
-            self._block_ended = True
+            self._ended.add(block.task)
             self.agree(committed=block.committed)
         return False
 
@@ -130,13 +137,25 @@ class Unit:
                 "or leave the commit to the outermost block alone"
             )
 
+    def drive(self) -> "Driven":
+        """A message bus handles the events from here on; what was before. After a commit, this is work for another one."""
+        if self.status is Status.COMMITTED:
+            self.status = Status.ACTIVE
+        before = Driven(self.driven, self._ended)
+        self.driven, self._ended = True, set()
+        return before
+
+    def drive_no_more(self, before: "Driven") -> None:
+        """It has handled them: all is as it was."""
+        self.driven, self._ended = before
+
     def handling(self) -> None:
         """A handler begins, or several side by side."""
-        self._block_ended = False
+        self._ended.clear()
 
-    def handled(self) -> None:
-        """A handler has succeeded: where it had no block of its own, it agrees to the commit of the whole."""
-        if not self._block_ended and self.status is not Status.ROLLED_BACK:
+    def handled(self, task: "asyncio.Task[Any] | None") -> None:
+        """A handler has succeeded in this task: where it had no block of its own, it agrees to the commit."""
+        if task not in self._ended and self.status is not Status.ROLLED_BACK:
             self.agree(committed=True)
 
     def is_outermost_commit(self) -> bool:
@@ -149,17 +168,16 @@ class Unit:
             self._blocks[-1].committed = True
             return False
         if self.driven:  # a handler without block: the others have not been asked yet
-            self._block_ended = True
             self.agree(committed=True)
             return False
         self._refuse_unwanted()
         return True
 
-    def emit(self, message: Message) -> None:
-        """Raise an event or command from outside of an aggregate, to be handled or sent with the others."""
+    def emit(self, *messages: Message) -> None:
+        """Raise messages from outside of an aggregate, to be handled or sent with the others."""
         if not self.active:
             raise UnitOfWorkError("emit() outside of the unit of work; use it inside of `with uow:`")
-        self._emitted.append(Raised(next_place(), message))
+        self._emitted += [Raised(next_place(), each) for each in messages]
 
     def hook(self, dependency: object) -> None:
         """Tell a dependency about the end, if it has `after_commit` or `after_rollback`."""
@@ -183,8 +201,10 @@ class Unit:
         return [send, *hooks] if send is not None else hooks
 
     def committed(self) -> None:
-        """The transaction holds."""
+        """The transaction holds, and those who had a part in it are told so once."""
         self.status = Status.COMMITTED
+        self._agreed = None
+        self._hooked.clear()
 
     def rolled_back(self) -> list[AfterCommit]:
         """The transaction is undone, and so is everything raised; what is to be done now."""
@@ -195,15 +215,16 @@ class Unit:
         """Let go of everything seen and raised."""
         self._emitted.clear()
         self._hooked.clear()
+        self._ended.clear()
         self.seen.clear()
         self.stream.clear()
 
     def _stays(self, raised: Raised) -> bool:
         if isinstance(raised.message, IntegrationEvent):
-            self.stream.take(raised.message, raised.place)
+            self.stream.publish_at(raised.place, raised.message)
             return False
         if isinstance(raised.message, DomainEvent) and raised.message.__published__:
-            self.stream.take(raised.message, raised.place)
+            self.stream.publish_at(raised.place, raised.message)
         return True
 
     def _refuse_unwanted(self) -> None:

@@ -41,23 +41,18 @@ class UnitOfWork(ABC):
     `_rollback` end it, `_close` gives back what `_begin` took. A unit that is open is joined by inner blocks, and
     ends with the outermost one. After its end it can be used anew.
 
-    `stream` takes what is for other services; without one such an event is a `ConfigurationError`. With `bus` the domain events are handled before the commit, inside the
-    transaction; a bus that is handed this unit does so by itself.
+    `stream` takes what is for other services; without one such an event is a `ConfigurationError`. With `bus` the
+    domain events are handled before the commit, inside the transaction; a bus that is handed this unit does so by
+    itself.
     """
 
     def __init__(self, *, stream: EventStream | None = None, bus: HandlesRaised | None = None) -> None:
         self.unit: Unit = Unit(stream or EventStream.refusing())
-        self._bus = bus
-
-    @property
-    def seen(self) -> Seen:
+        self.seen: Seen = self.unit.seen
         """The aggregates whose events are collected."""
-        return self.unit.seen
-
-    @property
-    def stream(self) -> EventStream:
+        self.stream: EventStream = self.unit.stream
         """What is sent after the commit."""
-        return self.unit.stream
+        self._bus = bus
 
     @property
     def status(self) -> Status:
@@ -66,8 +61,7 @@ class UnitOfWork(ABC):
 
     def emit(self, *messages: Message) -> None:
         """Raise messages from outside of an aggregate: handled with the others, or sent after the commit."""
-        for message in messages:
-            self.unit.emit(message)
+        self.unit.emit(*messages)
 
     def commit(self) -> None:
         """Keep everything. In an inner block, or a handler, it says that this one is content; the outermost one commits.
@@ -144,17 +138,11 @@ class AsyncUnitOfWork(ABC):
 
     def __init__(self, *, stream: EventStream | None = None, bus: HandlesRaisedAsync | None = None) -> None:
         self.unit: Unit = Unit(stream or EventStream.refusing())
-        self._bus = bus
-
-    @property
-    def seen(self) -> Seen:
+        self.seen: Seen = self.unit.seen
         """The aggregates whose events are collected."""
-        return self.unit.seen
-
-    @property
-    def stream(self) -> EventStream:
+        self.stream: EventStream = self.unit.stream
         """What is sent after the commit."""
-        return self.unit.stream
+        self._bus = bus
 
     @property
     def status(self) -> Status:
@@ -163,8 +151,7 @@ class AsyncUnitOfWork(ABC):
 
     def emit(self, *messages: Message) -> None:
         """Raise messages from outside of an aggregate: handled with the others, or sent after the commit."""
-        for message in messages:
-            self.unit.emit(message)
+        self.unit.emit(*messages)
 
     async def commit(self) -> None:
         """Keep everything. In an inner block, or a handler, it says that this one is content; the outermost one commits.
@@ -189,12 +176,7 @@ class AsyncUnitOfWork(ABC):
         """Undo everything, and drop the events raised; also what inner and outer blocks did."""
         if not self.unit.active or self.unit.status is Status.ROLLED_BACK:
             return
-        afterwards = self.unit.rolled_back()
-        with CancelScope(shield=True):
-            try:
-                await self._rollback()
-            finally:
-                log_failed(await do_all_async(afterwards))
+        await to_the_end(self._rollback_and_after(self.unit.rolled_back()))
 
     async def __aenter__(self) -> Self:
         if self.unit.enter(asyncio.current_task()):
@@ -225,6 +207,12 @@ class AsyncUnitOfWork(ABC):
         self.unit.committed()
         raise_failed(await do_all_async(afterwards))
 
+    async def _rollback_and_after(self, afterwards: Sequence[AfterCommit]) -> None:
+        try:
+            await self._rollback()
+        finally:
+            log_failed(await do_all_async(afterwards))
+
     @abstractmethod
     async def _begin(self) -> None:
         """Begin a transaction. Where this raises, nothing else is called: what was taken is given back here."""
@@ -235,7 +223,7 @@ class AsyncUnitOfWork(ABC):
 
     @abstractmethod
     async def _rollback(self) -> None:
-        """Roll it back; also called after a failed commit."""
+        """Roll it back; also called after a failed commit. In a task of its own as well."""
 
     async def _close(self) -> None:  # noqa: B027 many have nothing to give back
         """Give back what `_begin` took; what was done after the last commit is not to be kept."""

@@ -2,7 +2,7 @@
 
 from events_core.handlers.dependencies import Dependencies, Factory, Scope
 from events_core.handlers.handler import Handler, handler_of, message_types_of
-from events_core.handlers.listening import Listening, OnError, find_listeners, listen
+from events_core.handlers.listening import Listening, OnError, find_listeners, listen, listening_of
 
 __all__ = [
     "Dependencies",
@@ -14,5 +14,6 @@ __all__ = [
     "find_listeners",
     "handler_of",
     "listen",
+    "listening_of",
     "message_types_of",
 ]

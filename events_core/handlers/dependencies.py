@@ -1,7 +1,7 @@
 """What handlers are given by name."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from events_core.handlers.handler import Handler, is_async
 
 __all__ = ["Dependencies", "Factory", "Scope"]
 
+_OTHERS: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _NONE: Final[Mapping[str, object]] = MappingProxyType({})
 
 
@@ -21,18 +22,30 @@ _NONE: Final[Mapping[str, object]] = MappingProxyType({})
 class Factory:
     """A dependency that is made anew each time a caller hands over a message, when a handler first needs it.
 
-    `make` takes nothing, or `uow` by name; it may be a coroutine function where the handlers may.
+    `make` takes nothing, or `uow` by name; it may be a coroutine function where the handlers may. One that cannot do
+    without more is a `ConfigurationError`.
     """
 
     make: Callable[..., object]
     _takes_uow: bool = field(init=False, repr=False, compare=False)
+    needs_uow: bool = field(init=False, repr=False, compare=False)
+    """Whether it cannot do without a unit of work."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_takes_uow", _takes_uow(self.make))
+        parameters = _parameters_of(self.make)
+        needs = [name for name, each in parameters.items() if each.default is each.empty and each.kind not in _OTHERS]
+        if needs not in ([], ["uow"]):
+            more = ", ".join(each for each in needs if each != "uow")
+            name = getattr(self.make, "__qualname__", repr(self.make))
+            raise ConfigurationError(
+                f"the factory {name} takes {more}; it takes nothing, or uow: wrap it in a function that gives the rest"
+            )
+        object.__setattr__(self, "_takes_uow", "uow" in parameters)
+        object.__setattr__(self, "needs_uow", bool(needs))
 
-    def __call__(self, uow: object) -> object:
-        """Make one."""
-        return self.make(uow=uow) if self._takes_uow else self.make()
+    def __call__(self, scope: Mapping[str, object]) -> object:
+        """Make one; it gets the `uow` of this scope, if there is one."""
+        return self.make(uow=scope["uow"]) if self._takes_uow and "uow" in scope else self.make()
 
     @property
     def is_async(self) -> bool:
@@ -51,13 +64,18 @@ class Dependencies:
         values: Mapping[str, object] | None = None,
         *,
         at_call: Iterable[str] = (),
-        reserved: Iterable[str] = (),
+        reserved: Sequence[str] = (),
     ) -> None:
         given = dict(values or {})
         self._at_call = frozenset(at_call)
         taken = sorted((given.keys() | self._at_call) & set(reserved))
         if taken:
             raise ConfigurationError(f"{', '.join(taken)} comes from the bus itself; call the dependency otherwise")
+        for name, each in given.items():
+            if isinstance(each, Factory) and each.needs_uow and "uow" not in reserved:
+                raise ConfigurationError(
+                    f"the factory of {name} needs uow, and there is none here; let it take nothing"
+                )
         self._factories = {name: each for name, each in given.items() if isinstance(each, Factory)}
         self._values = {name: each for name, each in given.items() if name not in self._factories}
         self._hooked = frozenset(name for name, each in self._values.items() if wants_hooks(each))
@@ -106,7 +124,7 @@ class Scope:
     def arguments(self, handler: Handler) -> dict[str, object]:
         """For a handler, where no factory is asynchronous."""
         for name, factory in self._missing(handler):
-            made = factory(self.values.get("uow"))
+            made = self._make(name, factory)
             if inspect.iscoroutine(made):
                 made.close()
                 raise ConfigurationError(f"the factory of {name} returned a coroutine; use AsyncMessageBus")
@@ -119,7 +137,7 @@ class Scope:
             self._making = self._making or anyio.Lock()
             async with self._making:
                 for name, factory in self._missing(handler):
-                    made = factory(self.values.get("uow"))
+                    made = self._make(name, factory)
                     self.keep(name, await cast("Awaitable[object]", made) if inspect.isawaitable(made) else made)
         return handler.arguments(self.values)
 
@@ -129,6 +147,11 @@ class Scope:
         if wants_hooks(dependency):
             self.hooked = self.hooked | {name}
             self.is_plain = False
+
+    def _make(self, name: str, factory: Factory) -> object:
+        if factory.needs_uow and "uow" not in self.values:
+            raise ConfigurationError(f"the factory of {name} needs uow; hand a unit of work to handle()")
+        return factory(self.values)
 
     def _missing(self, handler: Handler) -> list[tuple[str, Factory]]:
         if not self._factories:
@@ -144,8 +167,8 @@ def wants_hooks(dependency: object) -> bool:
     return hasattr(dependency, "after_commit") or hasattr(dependency, "after_rollback")
 
 
-def _takes_uow(make: Callable[..., object]) -> bool:
+def _parameters_of(make: Callable[..., object]) -> Mapping[str, inspect.Parameter]:
     try:
-        return "uow" in inspect.signature(make).parameters
+        return inspect.signature(make).parameters
     except ValueError:  # some built-in classes have no signature
-        return False
+        return {}

@@ -35,7 +35,8 @@ class Handler:
             given = {name: scope[name] for name in self.needs}
         except KeyError as error:
             raise ConfigurationError(
-                f"the handler {self.name} needs {error.args[0]}, and this call gave none"
+                f"the handler {self.name} needs {error.args[0]}, and this call gave none; "
+                "hand it to handle(), or give the parameter a default"
             ) from None
         if self.welcomes:
             given |= {name: scope[name] for name in self.welcomes if name in scope}

@@ -1,6 +1,7 @@
 """Handlers that say themselves that they listen, and how a package is searched for them."""
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, Final, TypeVar, overload
 from events_core.errors import ConfigurationError
 from events_core.handlers.handler import handler_of
 
-__all__ = ["Listening", "OnError", "find_listeners", "listen"]
+__all__ = ["Listening", "OnError", "find_listeners", "listen", "listening_of"]
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -44,14 +45,23 @@ def listen(handler: H | None = None, /, *, on_error: OnError | None = None) -> H
     """
 
     def mark(call: H) -> H:
-        handler_of(call)
-        setattr(call, _MARK, Listening(on_error=on_error))
+        name = handler_of(call).name
+        try:
+            setattr(call, _MARK, Listening(on_error=on_error))
+        except AttributeError as error:
+            raise ConfigurationError(f"{name} cannot be marked; add it with bus.add_handler(...)") from error
         return call
 
     return mark if handler is None else mark(handler)
 
 
-def find_listeners(package: str) -> Iterator[tuple[Callable[..., Any], Listening]]:
+def listening_of(call: object) -> Listening | None:
+    """The mark of this very function, class or object; a subclass has none."""
+    mark: object = getattr(call, "__dict__", {}).get(_MARK)
+    return mark if isinstance(mark, Listening) else None
+
+
+def find_listeners(package: str) -> Iterator[Callable[..., Any]]:
     """Import a module and all below it, and give the marked handlers that are defined there, in order of definition.
 
     `ConfigurationError` where there is no such module; what a module raises at import comes through.
@@ -59,9 +69,13 @@ def find_listeners(package: str) -> Iterator[tuple[Callable[..., Any], Listening
     for name in _modules(package):
         module = importlib.import_module(name)
         for value in list(vars(module).values()):
-            listening: object = getattr(value, "__dict__", {}).get(_MARK)
-            if isinstance(listening, Listening) and value.__module__ == name:
-                yield value, listening
+            if listening_of(value) is not None and _home_of(value) in (name, None):
+                yield value
+
+
+def _home_of(handler: object) -> str | None:
+    """The module of a function or class; an object other than these does not know where it was made."""
+    return handler.__module__ if inspect.isroutine(handler) or inspect.isclass(handler) else None
 
 
 def _modules(package: str) -> Iterator[str]:

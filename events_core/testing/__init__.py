@@ -4,9 +4,10 @@ from events_core.testing.bus import TestBus
 from events_core.testing.clock import ManualClock
 from events_core.testing.recording import AsyncRecordingBus, RecordingBus
 from events_core.testing.transport import Sent
-from events_core.testing.units import AsyncFakeUnitOfWork, FakeRepository, FakeUnitOfWork
+from events_core.testing.units import AsyncFakeRepository, AsyncFakeUnitOfWork, FakeRepository, FakeUnitOfWork
 
 __all__ = [
+    "AsyncFakeRepository",
     "AsyncFakeUnitOfWork",
     "AsyncRecordingBus",
     "FakeRepository",

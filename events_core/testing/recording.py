@@ -13,7 +13,8 @@ R = TypeVar("R")
 class RecordingBus:
     """A message bus that handles what it is handed, and nothing that follows: `emitted` shows that instead.
 
-    A unit of work is begun, and left without commit.
+    A unit of work is begun, and left without commit, unless it is open: then it is joined, and whoever opened it may
+    commit what the handlers did. Nothing that was raised leaves with it.
     """
 
     def __init__(self, bus: MessageBus) -> None:

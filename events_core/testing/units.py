@@ -1,13 +1,22 @@
 """Stand-ins for a database: units of work that count, and repositories that are dictionaries."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
-from events_core.domain import AsyncUnitOfWork, EventStream, RecordingSink, Repository, Seen, UnitOfWork
+from events_core.domain import (
+    AsyncMessageBus,
+    AsyncUnitOfWork,
+    EventStream,
+    MessageBus,
+    RecordingSink,
+    Repository,
+    Seen,
+    UnitOfWork,
+)
 from events_core.messages import DomainEvent, IntegrationEvent
 from events_core.ports import Topic
 
-__all__ = ["AsyncFakeUnitOfWork", "FakeRepository", "FakeUnitOfWork"]
+__all__ = ["AsyncFakeRepository", "AsyncFakeUnitOfWork", "FakeRepository", "FakeUnitOfWork"]
 
 A = TypeVar("A")
 K = TypeVar("K", bound=Hashable)
@@ -33,7 +42,30 @@ class FakeRepository(Repository[A], Generic[A, K]):
         return None if found is None else self.see(found)
 
     def __iter__(self) -> Iterator[A]:
-        return iter(tuple(self._stored.values()))
+        return iter([self.see(each) for each in self._stored.values()])
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+
+class AsyncFakeRepository(Repository[A], Generic[A, K]):
+    """The same as `FakeRepository`, where loading is awaited: `await get(key)`, `async for`."""
+
+    def __init__(self, seen: Seen, key: Callable[[A], K]) -> None:
+        super().__init__(seen)
+        self._stored: FakeRepository[A, K] = FakeRepository(seen, key)
+
+    def add(self, aggregate: A) -> None:
+        """Store an aggregate, in place of one with the same key."""
+        self._stored.add(aggregate)
+
+    async def get(self, key: K) -> A | None:
+        """The aggregate with this key."""
+        return self._stored.get(key)
+
+    async def __aiter__(self) -> AsyncIterator[A]:
+        for each in self._stored:
+            yield each
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -45,9 +77,9 @@ class FakeUnitOfWork(UnitOfWork):
     Derive from it to give it repositories: `FakeRepository(self.seen, key=...)`.
     """
 
-    def __init__(self, *, stream: EventStream | None = None) -> None:
+    def __init__(self, *, stream: EventStream | None = None, bus: MessageBus | None = None) -> None:
         self._sink = RecordingSink()
-        super().__init__(stream=stream or EventStream(self._sink, _ANYWHERE))
+        super().__init__(stream=stream or EventStream(self._sink, _ANYWHERE), bus=bus)
         self.commits: int = 0
         self.rollbacks: int = 0
 
@@ -74,9 +106,9 @@ class FakeUnitOfWork(UnitOfWork):
 class AsyncFakeUnitOfWork(AsyncUnitOfWork):
     """The same as `FakeUnitOfWork`, asynchronous."""
 
-    def __init__(self, *, stream: EventStream | None = None) -> None:
+    def __init__(self, *, stream: EventStream | None = None, bus: AsyncMessageBus | None = None) -> None:
         self._sink = RecordingSink()
-        super().__init__(stream=stream or EventStream(self._sink, _ANYWHERE))
+        super().__init__(stream=stream or EventStream(self._sink, _ANYWHERE), bus=bus)
         self.commits: int = 0
         self.rollbacks: int = 0
 

@@ -3,13 +3,14 @@
 An ignore that is not needed is an error for both, so that each one here proves that a mistake is found.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, assert_type
 
 from events_core import AsyncMessageBus, Command, DomainEvent, IntegrationEvent, MessageBus
 from events_core.domain import (
     DomainEventDispatcher,
     DomainEventHandler,
+    Emit,
     HandlerRegistry,
     OnError,
     Outcome,
@@ -71,7 +72,7 @@ def a_unit_of_work_is_of_the_kind_of_its_bus(
 
 
 @listen
-def register(command: Register, uow: FakeUnitOfWork, emit: Callable[..., None]) -> int:
+def register(command: Register, uow: FakeUnitOfWork, emit: Emit) -> int:
     return len(command.email)
 
 

@@ -24,12 +24,12 @@ from events_core.errors import ConfigurationError, EventsError, NotConnected, Ou
 from events_redis.errors import translate, translated
 from events_redis.scripts import Script
 
-__all__ = ["Dial", "Line", "Reply", "pack"]
+__all__ = ["CLOSED", "Dial", "Line", "Reply", "pack"]
 
 _GOODBYE: Final = 1.0
 """Seconds that the other side has to take note of the end of a connection."""
 _QUOTED: Final = re.compile(r"'(\w+)'")
-_CLOSED: Final = "the Redis transport was closed"
+CLOSED: Final = "the Redis transport was closed"
 
 Reply = Any
 """Bytes, a number, None, a list of these; or, in answers to `call`, the error that Redis replied."""
@@ -158,7 +158,8 @@ class Line:
         self._closed = True
         if self._writing is not None:
             self._writing.cancel()
-        self._break(_CLOSED)
+            self._writing = None
+        self._break(CLOSED)
 
     async def call(self, commands: Sequence[bytes]) -> list[Reply]:
         """The replies to these commands, errors included.

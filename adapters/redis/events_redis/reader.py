@@ -88,6 +88,7 @@ class Reader:
     async def _try(self, limit: int) -> None:
         try:
             async with translated(None):
-                self._ready += await self._read(self._own, limit, self._block)
+                found = await self._read(self._own, limit, self._block)
+                self._ready += found
         except EventsError as error:
             self.end(str(error))

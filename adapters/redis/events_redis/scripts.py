@@ -27,12 +27,16 @@ local function let_go(stream, id)
   if stream ~= topic then redis.call('XDEL', stream, id) end
 end
 
--- Add it to what only this subscription gets, which wakes whoever waits for it.
+-- Nobody is answered while a script runs: what it may move at once is counted, and large entries count more.
+local function effort(size) return 1 + math.floor(size / 50000) end
+
+-- Add it to what only this subscription gets, which wakes whoever waits for it. Returns the effort.
 local function hand_back(stream, id, starts)
-  local entry = redis.call('XRANGE', stream, id, id)[1]
+  local entry, size = redis.call('XRANGE', stream, id, id)[1], 0
   if entry then
     local origin, returns, fields, given = id, starts, {}, entry[2]
     for i = 1, #given, 2 do
+      size = size + #given[i + 1]
       if given[i] == 'x-events-origin' then origin = given[i + 1]
       elseif given[i] == 'x-events-returns' then returns = returns + (tonumber(given[i + 1]) or 0)
       elseif #fields < 6000 or given[i] == 'body' then
@@ -43,6 +47,7 @@ local function hand_back(stream, id, starts)
     redis.call('XADD', retry, '*', 'x-events-origin', origin, 'x-events-returns', returns, unpack(fields))
   end
   let_go(stream, id)
+  return effort(size)
 end
 
 local function groups_of(stream)
@@ -57,18 +62,19 @@ local function groups_of(stream)
 end
 
 -- The next events of the topic: how many there are, how many of them are wanted, and the last one's id.
-local function look_ahead(found, most)
-  local wanted, last = 0, found['last-delivered-id']
-  local entries = redis.call('XRANGE', topic, '(' .. last, '+', 'COUNT', most)
-  for _, entry in ipairs(entries) do
-    local type_
+local function look_ahead(found, room)
+  local seen, wanted, last = 0, 0, found['last-delivered-id']
+  while room > 0 do
+    local entry, type_, size = redis.call('XRANGE', topic, '(' .. last, '+', 'COUNT', 1)[1], nil, 0
+    if not entry then break end
     for i = 1, #entry[2], 2 do
+      size = size + #entry[2][i + 1]
       if entry[2][i] == 'ce_type' then type_ = entry[2][i + 1] end
     end
     if not type_ or redis.call('SISMEMBER', types, type_) == 1 then wanted = wanted + 1 end
-    last = entry[1]
+    seen, last, room = seen + 1, entry[1], room - effort(size)
   end
-  return #entries, wanted, last
+  return seen, wanted, last
 end
 """
 
@@ -111,22 +117,23 @@ for i = 4, #ARGV do redis.call('DEL', leases .. ARGV[i]) end
 for _, stream in ipairs({retry, topic}) do
   for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
     if room > 0 and redis.call('EXISTS', leases .. consumer[2]) == 0 then
-      local pending = redis.call('XPENDING', stream, group, '-', '+', room, consumer[2])
-      for _, each in ipairs(pending) do hand_back(stream, each[1], 1) end
-      if #pending < room then redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer[2]) end
-      room = room - #pending
+      for _, each in ipairs(redis.call('XPENDING', stream, group, '-', '+', room, consumer[2])) do
+        if room > 0 then room = room - hand_back(stream, each[1], 1) end
+      end
+      if room > 0 then redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer[2]) end
     end
   end
 end
 
-local time = now()
-for _, packed in ipairs(redis.call('ZRANGE', wait, '-inf', time, 'BYSCORE', 'LIMIT', 0, 100)) do
+while room > 0 do
+  local packed, due = unpack(redis.call('ZRANGE', wait, 0, 0, 'WITHSCORES'))
+  local pause = due and due - now()
+  if not due or pause > 0 then return {pause or -1} end
   redis.call('XADD', retry, '*', unpack(cmsgpack.unpack(packed), 2))
   redis.call('ZREM', wait, packed)
+  room = room - effort(#packed)
 end
-local first = redis.call('ZRANGE', wait, 0, 0, 'WITHSCORES')
-if room <= 0 then return {0} end
-return {first[2] and math.max(0, first[2] - time) or -1}
+return {0}
 """)
 
 # ARGV: group, member, msgpack of [number of the stream, id, verdict, delay in us, copy from, its length]..., fields of copies.

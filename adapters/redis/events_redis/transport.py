@@ -14,7 +14,7 @@ from events_redis.dead_letters import DeadLetterFeed
 from events_redis.errors import translated
 from events_redis.feeds import EventFeed
 from events_redis.keys import Keys, keys_of, stream_of
-from events_redis.line import Dial, Line, pack
+from events_redis.line import CLOSED, Dial, Line, pack
 from events_redis.settings import RedisSettings, parse
 from events_redis.wire import encode
 
@@ -22,7 +22,6 @@ __all__ = ["RedisTransport"]
 
 _LEAVING: Final = 2.0
 """Seconds that closing takes to give back what is held; later the leases run out."""
-_CLOSED: Final = "the Redis transport was closed"
 
 
 class RedisTransport:
@@ -65,7 +64,7 @@ class RedisTransport:
         feeds = [*self._feeds]
         ending: list[EventFeed | BroadcastFeed] = [*feeds, *self._broadcasts]
         for each in ending:
-            each.end(_CLOSED)
+            each.end(CLOSED)
         with suppress(EventsError):
             async with translated(_LEAVING):
                 await asyncio.gather(*(feed.leave() for feed in feeds))

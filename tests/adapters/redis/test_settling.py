@@ -8,11 +8,11 @@ import pytest
 
 from brokers import FaultProxy, Redis
 from events_core.conformance.stage import Stage
-from events_core.errors import ConnectionLost, SubscriptionNotEmpty
+from events_core.errors import ConnectionLost, SendRejected, SubscriptionNotEmpty
 from events_core.ports import MAX_EVENT_BYTES, Settled, Settlement, Source, Verdict, Wire
 from events_redis import RedisTransport
 from tests.adapters.redis.ports import WIRE, accept, events_of, ignore, received, until_received
-from tests.adapters.redis.strangers import ask, stream_of
+from tests.adapters.redis.strangers import ask, entries, stream_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker("redis")]
 
@@ -31,6 +31,44 @@ async def test_publishing_nothing_disturbs_no_other(stage: Stage, transport: Red
     async with asyncio.timeout(5):
         results = await asyncio.gather(*(transport.publish(stage.topic, [WIRE] * number) for number in (1, 0, 2)))
     assert [[*each] for each in results] == [[None], [], [None, None]]
+
+
+@pytest.mark.parametrize("number", [1, 2, 500])
+async def test_events_that_a_full_redis_refuses_are_answered_so_and_not_stored(
+    stage: Stage, fresh_redis: Redis, number: int
+) -> None:
+    transport = RedisTransport(fresh_redis.url)
+    await transport.open(ignore)
+    await ask(fresh_redis.url, "CONFIG", "SET", "maxmemory", "1mb")
+    results = await transport.publish(stage.topic, [WIRE] * number)
+    await ask(fresh_redis.url, "CONFIG", "SET", "maxmemory", "0")
+    assert [type(each) for each in results] == [SendRejected] * number
+    assert {"OOM" in str(each) or "maxmemory" in str(each) for each in results} == {True}
+    assert await transport.publish(stage.topic, [WIRE] * number) == [None] * number
+    assert await ask(fresh_redis.url, "XLEN", stream_of(stage.topic)) == number
+    await transport.close()
+
+
+async def test_events_for_a_key_of_another_type_are_refused_one_by_one(
+    stage: Stage, redis_broker: Redis, transport: RedisTransport
+) -> None:
+    await ask(redis_broker.url, "SET", stream_of(stage.topic), "mine")
+    refused, stored = await asyncio.gather(
+        transport.publish(stage.topic, [WIRE] * 3), transport.publish(stage.new_topic(), [WIRE] * 3)
+    )
+    assert [type(each) for each in refused] == [SendRejected] * 3
+    assert [*stored] == [None] * 3
+    await ask(redis_broker.url, "DEL", stream_of(stage.topic))
+
+
+async def test_a_batch_of_large_events_is_stored_in_its_order(
+    stage: Stage, redis_broker: Redis, transport: RedisTransport
+) -> None:
+    wires = [Wire({"type": "t", "number": str(n)}, b"x" * (400_000 if n % 3 else 10)) for n in range(20)]
+    assert [*await transport.publish(stage.topic, wires)] == [None] * 20
+    found = await entries(redis_broker.url, stage.topic)
+    assert [int(each.fields["number"]) for each in found] == list(range(20))
+    await ask(redis_broker.url, "DEL", stream_of(stage.topic))
 
 
 async def test_a_dead_letter_that_is_refused_keeps_no_other_settlement_back(

@@ -1,11 +1,13 @@
 """PostgreSQL wakes a relay, where the way to it passes wake-ups on."""
 
 import asyncio
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
 from sqlalchemy import text
 
+from brokers import BrokerUnavailable, PostgreSQL
 from events_core import InMemoryEventBus
 from events_core.errors import StoreUnavailable, UnsupportedCapability
 from events_core.outbox import OutboxRelay, RelaySettings
@@ -15,7 +17,7 @@ from tests.faults.waiting import until
 
 pytestmark = pytest.mark.anyio
 
-postgresql = pytest.mark.parametrize(
+on_postgresql = pytest.mark.parametrize(
     "database",
     [pytest.param(each, marks=pytest.mark.broker("postgresql")) for each in ("asyncpg", "psycopg")],
     indirect=True,
@@ -33,7 +35,7 @@ async def end_listeners(database: Database) -> None:
         await connection.execute(text(ended))
 
 
-@postgresql
+@on_postgresql
 async def test_a_commit_wakes_those_who_listen(database: Database) -> None:
     woken = asyncio.Event()
     listening = asyncio.create_task(database.store.listen(woken.set))
@@ -46,7 +48,7 @@ async def test_a_commit_wakes_those_who_listen(database: Database) -> None:
     await asyncio.wait([listening])
 
 
-@postgresql
+@on_postgresql
 async def test_a_broken_connection_is_told(database: Database) -> None:
     woken = asyncio.Event()
     listening = asyncio.create_task(database.store.listen(woken.set))
@@ -57,7 +59,7 @@ async def test_a_broken_connection_is_told(database: Database) -> None:
             await listening
 
 
-@postgresql
+@on_postgresql
 async def test_a_relay_is_woken_and_listens_anew_after_its_connection_broke(database: Database) -> None:
     async with InMemoryEventBus(source="relay") as bus:
         relay = OutboxRelay(database.store, bus, settings=RelaySettings(poll=3_600), listen=True)
@@ -86,3 +88,22 @@ async def test_sqlite_wakes_nobody_and_the_relay_polls(database: Database) -> No
         await database.put("tea")
         await until(lambda: has_sent(relay, 1), within=10)
         assert not (await relay.health()).listening
+
+
+@pytest.mark.parametrize("database", [pytest.param("psycopg", marks=pytest.mark.broker("postgresql"))], indirect=True)
+async def test_a_pooler_of_transactions_is_found_out_and_the_relay_polls_through_it(
+    database: Database, postgresql: PostgreSQL
+) -> None:
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(postgresql.transaction_pooler(database.url.rpartition("/")[2]))
+        except BrokerUnavailable as error:
+            pytest.skip(str(error))
+        pooled = Database(url, database.driver)
+        with pytest.raises(UnsupportedCapability, match="pooler"):
+            await pooled.store.listen(lambda: None)
+        async with InMemoryEventBus(source="relay") as bus, OutboxRelay(pooled.store, bus, listen=True) as relay:
+            await pooled.put("tea", "coffee", key="k")
+            await until(lambda: has_sent(relay, 2), within=10)
+            assert not (await relay.health()).listening
+        await pooled.close()

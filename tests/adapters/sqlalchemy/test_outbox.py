@@ -157,10 +157,11 @@ async def test_putting_does_no_io(database: Database) -> None:
 async def test_an_event_is_written_after_the_objects_that_it_is_about(database: Database) -> None:
     seen: list[str] = []
     event.listen(database.sync_engine, "before_cursor_execute", lambda *call: seen.append(call[2]))
-    with database.sync_sessions.begin() as session:
+    with database.sync_sessions(autoflush=False) as session:
         outbox_of(session).put(ORDERS, OrderPlaced("tea"))
         session.scalars(select(Order)).all()
         session.add(Order(text="tea"))
+        session.commit()
     assert [statement.split()[2] for statement in seen if statement.startswith("INSERT")] == ["orders", "events_outbox"]
 
 

@@ -3,9 +3,11 @@
 import time
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 
+from events_core import InMemoryEventBus
 from events_core.errors import StoreUnavailable
+from events_core.outbox import OutboxRelay
 from events_core.ports import Claim, Refused
 from events_sqlalchemy import SqlAlchemyOutboxStore
 from tests.adapters.sqlalchemy.shop import ORDERS, TABLES, Database, OrderPlaced, outbox_of, texts
@@ -200,3 +202,19 @@ async def test_the_claim_of_a_relay_that_stands_still_ends_with_its_lease(databa
     await until(is_free, within=10)
     with pytest.raises(StoreUnavailable):
         await claim.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("database", ["asyncpg", "psycopg"], indirect=True)
+@pytest.mark.broker("postgresql")
+async def test_a_thousand_events_take_at_most_ten_statements(database: Database) -> None:
+    many = 3_000
+    async with database.sessions.begin() as session:
+        outbox = outbox_of(session)
+        for number in range(many):
+            outbox.put(ORDERS, OrderPlaced(f"{number}"), key=f"{number}")
+    statements: list[object] = []
+    for name in ("begin", "before_cursor_execute", "commit", "rollback"):
+        event.listen(database.engine.sync_engine, name, lambda *call: statements.append(call[2:3]))
+    async with InMemoryEventBus(source="relay") as bus:
+        assert await OutboxRelay(database.store, bus).relay_due() == many
+    assert len(statements) <= many // 1_000 * 10

@@ -19,7 +19,7 @@ from events_core import (
     Topic,
     UnitOfWork,
 )
-from events_core.domain import EventStream, RecordingSink, Results
+from events_core.domain import Emit, EventStream, RecordingSink, Results
 from events_core.ports import AfterCommit, Outgoing, Sink
 
 NEWS = Topic("news")
@@ -289,7 +289,7 @@ def returns(value: object) -> Handler:
 def emits(*messages: Message) -> Handler:
     """A handler that emits messages."""
 
-    def handle(message: Message, emit: Callable[..., None]) -> None:
+    def handle(message: Message, emit: Emit) -> None:
         emit(*messages)
 
     return handle

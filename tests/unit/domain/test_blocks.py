@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from events_core.domain import OnError
+from events_core.domain import OnError, Status
 from events_core.errors import UnitOfWorkError
 from tests.unit.domain.scene import (
     Brew,
@@ -16,6 +16,7 @@ from tests.unit.domain.scene import (
     StockFell,
     Unit,
     both_sides,
+    emits,
     ignore,
     raises,
 )
@@ -167,3 +168,26 @@ async def test_a_handler_that_commits_without_a_block_is_content_and_loses_no_ev
     assert handled == [["begin"], Brewed()]
     assert uow.trace.steps == KEPT
     assert side.sent == [StockFell()]
+
+
+async def test_a_handler_that_hands_on_a_message_does_not_lose_its_own_say(make_side: Make) -> None:
+    side = make_side()
+    inner = side.bus({Clean: side.block(commit=False)})
+
+    def hand_on(command: Brew, uow: Unit) -> object:
+        return inner.handle(Clean(), uow)  # an awaitable, where the bus awaits it
+
+    with pytest.raises(UnitOfWorkError, match="one block of this unit of work committed and another left without"):
+        await side.handle(side.bus({Brew: hand_on}), Brew(), side.unit())
+
+
+async def test_what_is_handled_after_a_commit_is_rolled_back_without_another_one(make_side: Make) -> None:
+    side = make_side()
+    uow = side.unit()
+    async with Opened(uow) as commit:
+        await side.handle(side.bus({Brew: emits(StockFell(item="kept"))}), Brew(), uow)
+        await commit()
+        assert uow.status is Status.COMMITTED
+        await side.handle(side.bus({Clean: side.block(lambda uow: uow.emit(StockFell()), commit=False)}), Clean(), uow)
+    assert uow.trace.steps == ["begin", "commit", "rollback", "close"]
+    assert side.sent == [StockFell(item="kept")]

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from events_core import AsyncMessageBus
-from events_core.domain import EventStream, Status
+from events_core.domain import Emit, EventStream, Status
 from tests.unit.domain.scene import NEWS, Async, AsyncUnit, Brew, BrokenSink, StockFell, Trace
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ class GatedUnit(AsyncUnit):
         await super()._step(step)
 
 
-def brew(command: Brew, emit: Callable[..., None]) -> None:
+def brew(command: Brew, emit: Emit) -> None:
     emit(StockFell())
 
 
@@ -159,6 +159,25 @@ async def test_a_scope_that_is_cancelled_during_the_rollback_does_not_cut_it_sho
     scope.cancel()
     uow.opened.set()
     await task
+    assert uow.trace.steps == ["begin", "rollback", "close"]
+
+
+async def test_a_task_that_is_cancelled_again_during_the_rollback_ends_it_first() -> None:
+    uow = GatedUnit("rollback", EventStream())
+
+    async def leave() -> None:
+        async with uow:
+            await anyio.sleep_forever()
+
+    task = asyncio.create_task(leave())
+    await asyncio.wait([task], timeout=0)
+    task.cancel()
+    await uow.reached.wait()
+    task.cancel()
+    await asyncio.wait([task], timeout=0)
+    uow.opened.set()
+    await asyncio.wait([task])
+    assert task.cancelled()
     assert uow.trace.steps == ["begin", "rollback", "close"]
 
 

@@ -15,7 +15,7 @@ from events_core.domain import (
 )
 from events_core.errors import ConfigurationError, DuplicateHandler
 from events_core.messages import DomainEvent
-from tests.unit.domain.scene import Brewed, Machine, Poured, StockFell
+from tests.unit.domain.scene import Brewed, CupSold, Machine, Poured, StockFell
 
 pytestmark = pytest.mark.anyio
 
@@ -102,6 +102,15 @@ async def test_an_integration_event_of_an_aggregate_is_refused_and_nothing_is_st
     journal, machine = Journal(), Machine()
     machine.raise_events(Poured(), StockFell())
     with pytest.raises(ConfigurationError, match="StockFell is no domain event"):
+        journal.dispatcher.from_entity(machine)
+    await journal.dispatcher.process()
+    assert journal.handled == []
+
+
+async def test_a_published_event_is_refused_as_nobody_would_send_it() -> None:
+    journal, machine = Journal(), Machine()
+    machine.raise_events(Brewed(), CupSold())
+    with pytest.raises(ConfigurationError, match="CupSold is for other services and leaves with a unit of work"):
         journal.dispatcher.from_entity(machine)
     await journal.dispatcher.process()
     assert journal.handled == []

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from events_core.domain import OnError
+from events_core.domain import Emit, OnError
 from tests.unit.domain.scene import Brew, Brewed, Poured, Side, StockFell, both_sides, raises, returns
 
 pytestmark = [pytest.mark.anyio, both_sides]
@@ -53,7 +53,7 @@ async def test_a_handlers_own_policy_goes_before_that_of_its_bus(make_side: Make
 async def test_what_a_tolerated_handler_raised_before_it_failed_is_kept_with_its_work(make_side: Make) -> None:
     side, handled = make_side(), list[object]()
 
-    def brew(command: Brew, emit: Callable[..., None]) -> None:
+    def brew(command: Brew, emit: Emit) -> None:
         emit(Poured(), StockFell())
         raise OSError("spilled")
 

@@ -5,9 +5,21 @@ from collections.abc import Callable
 
 import pytest
 
-from events_core.domain import Factory
+from events_core.domain import Emit, Factory
 from events_core.errors import AfterCommitFailed, ConfigurationError
-from tests.unit.domain.scene import Async, Brew, Brewed, BrokenSink, Side, StockFell, Sync, both_sides, ignore, raises
+from tests.unit.domain.scene import (
+    Async,
+    Brew,
+    Brewed,
+    BrokenSink,
+    Opened,
+    Side,
+    StockFell,
+    Sync,
+    both_sides,
+    ignore,
+    raises,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +114,7 @@ async def test_a_hook_that_fails_after_the_commit_undoes_nothing_and_the_others_
     class Broken:
         after_commit = staticmethod(raises(error))
 
-    def sell(command: Brew, broken: Broken, mailer: Mailer, emit: Callable[..., None]) -> None:
+    def sell(command: Brew, broken: Broken, mailer: Mailer, emit: Emit) -> None:
         emit(StockFell())
 
     uow = side.unit(sink=BrokenSink(ConnectionError("no broker"), after_commit=True))
@@ -171,3 +183,30 @@ async def test_a_sync_unit_reports_a_hook_that_turns_out_to_be_asynchronous() ->
 
     with pytest.raises(AfterCommitFailed, match="is asynchronous"):
         await side.handle(side.bus({Brew: shout}, dependencies={"loudspeaker": Slow()}), Brew(), side.unit())
+
+
+@both_sides
+async def test_a_dependency_is_told_once_of_each_commit_it_had_a_part_in(make_side: Make) -> None:
+    side, ends = make_side(), list[str]()
+    bus = side.bus({Brew: brew}, dependencies={"mailer": Mailer(ends)})
+    uow = side.unit()
+    async with Opened(uow) as commit:
+        await side.handle(bus, Brew(), uow)
+        await commit()
+        await commit()
+        assert ends == ["mailer sends"]
+        await side.handle(bus, Brew(), uow)
+        await commit()
+    assert ends == ["mailer sends", "mailer sends"]
+
+
+@both_sides
+async def test_a_dependency_that_came_after_a_commit_is_told_of_the_rollback(make_side: Make) -> None:
+    side, ends = make_side(), list[str]()
+    bus = side.bus({Brew: brew}, dependencies={"mailer": Mailer(ends)})
+    uow = side.unit()
+    async with Opened(uow) as commit:
+        await side.handle(bus, Brew(), uow)
+        await commit()
+        await side.handle(bus, Brew(), uow)
+    assert ends == ["mailer sends", "mailer forgets"]

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from events_core import AsyncMessageBus, MessageBus
+from events_core.domain import Emit
 from tests.unit.domain.scene import Async, Brew, Brewed, Machine, Poured, Side, StockFell, Sync
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +17,7 @@ A_LITTLE = 1_000
 """Blocks of memory: far less than one for each command."""
 
 
-def brew(command: Brew, emit: Callable[..., None]) -> None:
+def brew(command: Brew, emit: Emit) -> None:
     emit(Brewed(), Poured())
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from events_core import AsyncMessageBus, MessageBus
-from events_core.domain import Outcome
+from events_core.domain import Emit, Outcome
 from events_core.errors import ConfigurationError, DuplicateHandler, NoHandler
 from events_core.messages import DomainEvent, Message
 from tests.unit.domain.scene import (
@@ -19,6 +19,7 @@ from tests.unit.domain.scene import (
     StockFell,
     Unit,
     both_sides,
+    emits,
     ignore,
     returns,
 )
@@ -76,11 +77,11 @@ async def test_what_handlers_emit_is_handled_after_what_waits_with_and_without_a
     for with_unit in (False, True):
         side, log = make_side(), Log()
 
-        def brew(command: Brew, emit: Callable[..., None]) -> str:
+        def brew(command: Brew, emit: Emit) -> str:
             emit(Brewed(number=1), Clean())
             return "brewed"
 
-        def pour(event: Brewed, emit: Callable[..., None], log: Log) -> None:
+        def pour(event: Brewed, emit: Emit, log: Log) -> None:
             log.note(event)
             emit(Poured(number=event.number))
 
@@ -89,20 +90,20 @@ async def test_what_handlers_emit_is_handled_after_what_waits_with_and_without_a
         assert log.handled == [Brewed(number=1), Clean(), Poured(number=1)], with_unit
 
 
-async def test_an_emitted_integration_event_without_unit_of_work_is_refused(make_side: Make) -> None:
+async def test_what_is_for_others_is_refused_where_no_unit_of_work_could_send_it(make_side: Make) -> None:
     side = make_side()
-
-    def brew(command: Brew, emit: Callable[..., None]) -> None:
-        emit(StockFell())
-
-    with pytest.raises(ConfigurationError, match="StockFell is for other services and leaves with a unit of work"):
-        await side.handle(side.bus({Brew: brew}), Brew())
+    for event in (StockFell(), CupSold()):
+        bus = side.bus({Brew: emits(event), CupSold: ignore})
+        with pytest.raises(
+            ConfigurationError, match=r"(StockFell|CupSold) is for other services and leaves with a uni"
+        ):
+            await side.handle(bus, Brew())
 
 
 async def test_results_tell_which_handler_did_what_with_which_message(make_side: Make) -> None:
     side = make_side()
 
-    def brew(command: Brew, emit: Callable[..., None]) -> str:
+    def brew(command: Brew, emit: Emit) -> str:
         emit(Brewed())
         return "brewed"
 
@@ -239,3 +240,9 @@ async def test_the_async_bus_awaits_what_a_plain_function_returns(make_side: Mak
 
     results = await AsyncMessageBus({Brew: plain}).handle(Brew())
     assert results.first == "brewed"
+
+
+async def test_what_is_no_message_class_has_no_handlers(make_side: Make) -> None:
+    for wrong in (int, ignore, "Brew"):
+        with pytest.raises(ConfigurationError, match=r"handlers are added for a message class, not for .*"):
+            make_side().bus().add_handler(wrong, ignore)

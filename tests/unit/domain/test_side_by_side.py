@@ -7,9 +7,21 @@ import anyio
 import pytest
 
 from events_core import AsyncMessageBus, MessageBus
-from events_core.domain import Factory, OnError
+from events_core.domain import Emit, Factory, OnError
 from events_core.errors import BatchFailed, ConfigurationError, UnitOfWorkError
-from tests.unit.domain.scene import Async, AsyncUnit, Brew, Brewed, Poured, Side, both_sides, ignore, raises, returns
+from tests.unit.domain.scene import (
+    Async,
+    AsyncUnit,
+    Brew,
+    Brewed,
+    Poured,
+    Side,
+    both_sides,
+    emits,
+    ignore,
+    raises,
+    returns,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -113,11 +125,11 @@ async def test_a_tolerated_error_of_a_concurrent_handler_stops_no_other() -> Non
 async def test_events_of_concurrent_handlers_are_handled_once_all_have_ended() -> None:
     meeting, handled, uow = Rendezvous(2), list[int](), Async().unit()
 
-    async def first(event: Brewed, emit: Callable[..., None]) -> None:
+    async def first(event: Brewed, emit: Emit) -> None:
         emit(Poured(number=1))
         await meeting.arrive()
 
-    async def second(event: Brewed, emit: Callable[..., None]) -> None:
+    async def second(event: Brewed, emit: Emit) -> None:
         await meeting.arrive()
         assert handled == []
         emit(Poured(number=2))
@@ -272,3 +284,10 @@ async def test_of_several_fatal_errors_the_first_comes_out() -> None:
     bus = AsyncMessageBus({Brewed: [raises(OSError("first")), raises(OSError("second"))]}, concurrent=True)
     with pytest.raises(OSError, match="first"):
         await bus.handle(Brewed())
+
+
+async def test_a_concurrent_handler_without_block_wants_the_commit_as_well() -> None:
+    side = Async()
+    bus = side.bus({Brewed: [side.block(commit=False), emits(Poured())]}, concurrent=True)
+    with pytest.raises(UnitOfWorkError, match="one block of this unit of work committed and another left without"):
+        await side.handle(bus, Brewed(), side.unit())

@@ -178,7 +178,7 @@ async def test_without_a_sink_events_go_nowhere(make_side: Make) -> None:
 
 
 def test_what_is_published_directly_may_say_its_topic_key_and_headers() -> None:
-    stream = EventStream(RecordingSink())
+    stream = Bare(stream=EventStream(RecordingSink())).stream
     stream.publish(StockFell(), topic=NEWS, key="k", headers={"a": "b"})
     assert stream.pending == [Outgoing(topic=NEWS, event=StockFell(), key="k", headers={"a": "b"})]
 
@@ -223,6 +223,12 @@ def test_an_event_for_others_is_an_error_in_a_unit_without_stream() -> None:
     assert unit.status is Status.ROLLED_BACK
     with Bare() as unit, pytest.raises(ConfigurationError, match="no stream"):
         unit.stream.publish(StockFell())
+
+
+def test_nothing_can_be_published_on_the_stream_that_units_are_given() -> None:
+    stream = EventStream(RecordingSink(), NEWS)
+    with Bare(stream=stream), pytest.raises(ConfigurationError, match=r"publish on its own one, uow\.stream"):
+        stream.publish(StockFell())
 
 
 def test_a_stream_without_sink_drops_events_on_purpose() -> None:

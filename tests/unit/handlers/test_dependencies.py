@@ -1,11 +1,12 @@
 """What handlers are given by name, and the errors of those who forgot to give it."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from events_core import AsyncMessageBus, MessageBus
-from events_core.domain import Factory
+from events_core import AsyncMessageBus, EventHandlerConsumer, MessageBus
+from events_core.domain import Emit, Factory
 from events_core.errors import ConfigurationError
 from tests.unit.domain.scene import Async, Brew, Brewed, Side, both_sides
 
@@ -16,6 +17,14 @@ Make = Callable[[], Side]
 
 def store_of(command: Brew, store: str) -> str:
     return store
+
+
+def itself(uow: object) -> object:
+    return uow
+
+
+def itself_or_none(uow: object = None) -> object:
+    return uow
 
 
 def give(command: Brew, thing: object) -> object:
@@ -104,7 +113,7 @@ async def test_a_factory_makes_a_dependency_once_for_a_call_when_it_is_first_nee
     def pour(event: Brewed, ticket: int) -> int:
         return ticket
 
-    def brew(command: Brew, emit: Callable[..., None]) -> list[int]:
+    def brew(command: Brew, emit: Emit) -> list[int]:
         emit(Brewed(), Brewed())
         return list(made)
 
@@ -115,12 +124,9 @@ async def test_a_factory_makes_a_dependency_once_for_a_call_when_it_is_first_nee
 
 @both_sides
 async def test_a_factory_may_ask_for_the_unit_of_work(make_side: Make) -> None:
-    def make(uow: object) -> object:
-        return uow
-
     side = make_side()
     uow = side.unit()
-    bus = side.bus({Brew: give}, dependencies={"thing": Factory(make)})
+    bus = side.bus({Brew: give}, dependencies={"thing": Factory(itself)})
     assert (await side.handle(bus, Brew(), uow)).first is uow
 
 
@@ -195,3 +201,30 @@ def test_what_the_bus_gives_itself_is_neither_a_dependency_nor_given_by_calls(na
         MessageBus(dependencies={name: 1})
     with pytest.raises(ConfigurationError, match=f"{name} comes from the bus itself"):
         MessageBus(at_call=[name])
+
+
+@both_sides
+async def test_a_factory_that_needs_more_than_a_unit_of_work_is_refused_when_it_is_written(make_side: Make) -> None:
+    def connect(host: str, uow: object, *, port: int = 5) -> object:
+        return host, uow, port
+
+    with pytest.raises(ConfigurationError, match=r"the factory .*connect takes host; it takes nothing, or uow"):
+        Factory(connect)
+    bus = make_side().bus({Brew: give}, dependencies={"thing": Factory(partial(connect, "localhost"))})
+    uow = make_side().unit()
+    assert (await make_side().handle(bus, Brew(), uow)).first == ("localhost", uow, 5)
+
+
+@both_sides
+async def test_a_factory_that_needs_a_unit_of_work_says_so_where_the_call_has_none(make_side: Make) -> None:
+    side = make_side()
+    needing = side.bus({Brew: give}, dependencies={"thing": Factory(itself)})
+    with pytest.raises(ConfigurationError, match=r"the factory of thing needs uow; hand a unit of work to handle\(\)"):
+        await side.handle(needing, Brew())
+    welcoming = side.bus({Brew: give}, dependencies={"thing": Factory(itself_or_none)})
+    assert (await side.handle(welcoming, Brew())).first is None
+
+
+def test_a_consumer_has_no_unit_of_work_for_a_factory() -> None:
+    with pytest.raises(ConfigurationError, match="the factory of thing needs uow, and there is none here"):
+        EventHandlerConsumer("welcome", dependencies={"thing": Factory(itself)})

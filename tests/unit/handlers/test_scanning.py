@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from events_core import AsyncMessageBus, DomainEvent, MessageBus
-from events_core.domain import listen
+from events_core.domain import OnError, listen
 from events_core.errors import ConfigurationError
 from events_core.handlers import message_types_of
 from tests.unit.handlers import listening_shop
@@ -55,11 +55,11 @@ def test_scan_of_a_single_module_finds_what_is_defined_there_alone(handled: list
     assert handled == ["announce Opened of the shop"]
 
 
-def test_a_union_listens_to_each_of_its_messages_and_an_object_may_listen(handled: list[str]) -> None:
+def test_a_union_listens_to_each_of_its_messages_and_objects_may_listen(handled: list[str]) -> None:
     bus = MessageBus(dependencies={"name": "bar"})
     bus.scan(PACKAGE)
     bus.handle(Closed())
-    assert handled == ["announce Closed of the bar", "count"]
+    assert handled == ["announce Closed of the bar", "count", "written into the diary"]
 
 
 def test_scan_works_on_the_async_bus(handled: list[str]) -> None:
@@ -127,3 +127,27 @@ def test_a_subclass_of_a_marked_handler_class_is_not_marked() -> None:
 
     assert any("listening" in each for each in vars(Marked))
     assert not any("listening" in each for each in vars(Derived))
+
+
+def test_what_a_mark_says_of_errors_holds_however_the_handler_is_added() -> None:
+    @listen(on_error=OnError.LOG)
+    def fail(event: Opened) -> None:
+        raise OSError
+
+    by_hand = MessageBus()
+    by_hand.add_handler(Opened, fail)
+    for bus in (MessageBus({Opened: fail}), by_hand):
+        assert [type(each.error) for each in bus.handle(Opened()).outcomes] == [OSError]
+    stricter = MessageBus()
+    stricter.add_handler(Opened, fail, on_error=OnError.RAISE)
+    with pytest.raises(OSError):  # noqa: PT011 the handler's own
+        stricter.handle(Opened())
+
+
+def test_what_cannot_be_marked_says_what_to_do_instead() -> None:
+    class Door:
+        def open(self, event: Opened) -> None:
+            """Cannot hold a mark."""
+
+    with pytest.raises(ConfigurationError, match=r"Door\.open cannot be marked; add it with bus\.add_handler"):
+        listen(Door().open)

@@ -1,11 +1,9 @@
 """From the integration event bus into the message bus of a service: consuming and handling are one unit of work."""
 
-from collections.abc import Callable
-
 import pytest
 
 from events_core import AsyncMessageBus, Context, DomainEvent, IntegrationEvent, Registration, RetryPolicy
-from events_core.domain import EventStream
+from events_core.domain import Emit, EventStream
 from events_core.integration import BusConsumer, BusSink
 from events_core.testing import AsyncFakeUnitOfWork, TestBus
 from tests.unit.integration.scene import ORDERS, PAYMENTS, Paid, Placed
@@ -33,7 +31,7 @@ class Shop:
         self.units.append(AsyncFakeUnitOfWork(stream=EventStream(self._sink, PAYMENTS)))
         return self.units[-1]
 
-    async def place(self, event: Placed, emit: Callable[..., None], context: Context | None = None) -> None:
+    async def place(self, event: Placed, emit: Emit, context: Context | None = None) -> None:
         self.handled.append(("place", context.attempt if context else 0))
         emit(Booked(order=event.order))
 

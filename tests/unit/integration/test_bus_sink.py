@@ -1,12 +1,12 @@
 """From a unit of work to the integration event bus, once it has committed."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from events_core import AsyncMessageBus, Command, DomainEvent, Envelope, IntegrationEvent, Topic
-from events_core.domain import EventStream
+from events_core.domain import Emit, EventStream
 from events_core.errors import AfterCommitFailed, EventsError, InvalidPayload, NotConnected, NotSent
 from events_core.integration import BusSink
 from events_core.testing import AsyncFakeUnitOfWork, TestBus
@@ -41,7 +41,7 @@ class ReviewedElsewhere(IntegrationEvent):
     title: str
 
 
-def publish(command: Publish, emit: Callable[..., None]) -> None:
+def publish(command: Publish, emit: Emit) -> None:
     emit(*(Published(title=each) for each in command.titles), Reviewed(title="all"))
 
 

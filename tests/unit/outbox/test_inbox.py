@@ -23,6 +23,7 @@ class Kitchen:
 
     def __init__(self, inbox: Inbox | None = None, failures: int = 0) -> None:
         self.done: list[str] = []
+        self.attempts: set[int] = set()
         self.failures = failures
         self._inbox = inbox
         self.consumer = EventHandlerConsumer("kitchen", {Placed: [self.cook, self.serve]})
@@ -37,6 +38,7 @@ class Kitchen:
         await self._do("serve", context)
 
     async def _do(self, what: str, context: Context) -> None:
+        self.attempts.add(context.attempt)
         if self._inbox is None:
             self.done.append(what)
             return
@@ -59,6 +61,7 @@ async def test_each_handler_has_its_effect_once() -> None:
     kitchen = Kitchen(InMemoryInbox())
     await deliver_twice(kitchen, Registration(kitchen.consumer, ORDERS))
     assert kitchen.done == ["cook", "serve"]
+    assert kitchen.attempts == {1}
 
 
 async def test_without_an_inbox_it_has_it_twice() -> None:

@@ -1,10 +1,12 @@
 """A bus that runs the handlers of one message, and shows what these would have caused."""
 
-from collections.abc import Callable
+import asyncio
 
 import pytest
 
 from events_core import AsyncMessageBus, Command, DomainEvent, IntegrationEvent, MessageBus
+from events_core.domain import Emit
+from events_core.errors import UnitOfWorkError
 from events_core.testing import AsyncFakeUnitOfWork, AsyncRecordingBus, FakeUnitOfWork, RecordingBus
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +29,7 @@ class StatisticsDue(IntegrationEvent):
     version = 1
 
 
-def lend(command: Lend, emit: Callable[..., None]) -> str:
+def lend(command: Lend, emit: Emit) -> str:
     emit(StatisticsDue(), Lent(), Reminded())
     return "lent"
 
@@ -53,7 +55,7 @@ async def test_the_asynchronous_one_does_the_same() -> None:
 
 
 async def test_without_a_unit_of_work_it_shows_what_was_emitted() -> None:
-    def remind(command: Lend, emit: Callable[..., None]) -> None:
+    def remind(command: Lend, emit: Emit) -> None:
         emit(Reminded())
 
     bus = RecordingBus(MessageBus({Lend: remind}))
@@ -71,3 +73,25 @@ def test_what_a_call_gives_reaches_the_handler() -> None:
 
     bus = RecordingBus(MessageBus({Lend: give}, at_call=["reader"]))
     assert bus.handle(Lend(), reader="Ada").first == "Ada"
+
+
+def test_a_unit_of_work_that_is_open_is_joined_and_may_still_commit() -> None:
+    uow = FakeUnitOfWork()
+    bus = RecordingBus(MessageBus({Lend: lend}))
+    with uow:
+        bus.handle(Lend(), uow)
+        uow.commit()
+    assert bus.emitted == [Lent(), Reminded(), StatisticsDue()]
+    assert (uow.commits, uow.rollbacks, uow.published) == (1, 0, [])
+
+
+async def test_so_it_is_where_it_is_awaited() -> None:
+    uow = AsyncFakeUnitOfWork()
+    bus = AsyncRecordingBus(AsyncMessageBus({Lend: lend}))
+    async with uow:
+        await bus.handle(Lend(), uow)
+        await uow.commit()
+        with pytest.raises(UnitOfWorkError, match="is open in another task"):
+            await asyncio.create_task(bus.handle(Lend(), uow))
+    assert bus.emitted == [Lent(), Reminded(), StatisticsDue()]
+    assert (uow.commits, uow.rollbacks, uow.published) == (1, 0, [])

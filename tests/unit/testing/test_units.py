@@ -4,7 +4,7 @@ import pytest
 
 from events_core import AggregateRoot, AsyncMessageBus, Command, DomainEvent, IntegrationEvent, MessageBus, Topic
 from events_core.domain import EventStream, RecordingSink, Status
-from events_core.testing import AsyncFakeUnitOfWork, FakeRepository, FakeUnitOfWork
+from events_core.testing import AsyncFakeRepository, AsyncFakeUnitOfWork, FakeRepository, FakeUnitOfWork
 
 pytestmark = pytest.mark.anyio
 
@@ -87,3 +87,40 @@ def test_a_stream_from_elsewhere_is_taken() -> None:
         uow.commit()
     assert sink.events == [ShelfFilled()]
     assert uow.published == []
+
+
+def test_what_is_reached_by_iterating_is_seen_as_well() -> None:
+    uow, dune = Library(), Book("Dune")
+    uow.books.add(dune)
+    with uow:
+        uow.commit()
+    with uow:
+        for book in uow.books:
+            book.publish_event(BookAdded(title="again"))
+        uow.commit()
+    assert uow.published == [BookAdded(title="Dune"), BookAdded(title="again")]
+
+
+async def test_a_repository_whose_loading_is_awaited_does_the_same() -> None:
+    uow, dune = AsyncFakeUnitOfWork(), Book("Dune")
+    books: AsyncFakeRepository[Book, str] = AsyncFakeRepository(uow.seen, key=lambda each: each.title)
+    books.add(dune)
+    assert await books.get("Dune") is dune
+    assert await books.get("Emma") is None
+    assert ([each async for each in books], len(books)) == ([dune], 1)
+    assert [each.message for each in uow.seen.pop_events()] == [BookAdded(title="Dune")]
+
+
+async def test_a_fake_unit_may_have_a_bus() -> None:
+    titles: list[str] = []
+
+    def note(event: BookAdded) -> None:
+        titles.append(event.title)
+
+    with FakeUnitOfWork(bus=MessageBus({BookAdded: note})) as uow:
+        uow.emit(BookAdded(title="Dune"))
+        uow.commit()
+    async with AsyncFakeUnitOfWork(bus=AsyncMessageBus({BookAdded: note})) as unit:
+        unit.emit(BookAdded(title="Emma"))
+        await unit.commit()
+    assert titles == ["Dune", "Emma"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from events_core.domain import OnError, listen
@@ -7,17 +8,15 @@ from tests.unit.handlers.listening_shop import handled, unlock
 from tests.unit.handlers.listening_shop.messages import Closed, Open, Opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from events_core.domain import Emit, UnitOfWork
 
-    from events_core.domain import UnitOfWork
-
-__all__ = ["Announce", "again", "count", "open_up", "unlock"]
+__all__ = ["Announce", "again", "count", "open_up", "unlock", "write_down"]
 
 N = TypeVar("N")
 
 
 @listen
-def open_up(command: Open, emit: Callable[..., None], uow: UnitOfWork | None = None) -> str:
+def open_up(command: Open, emit: Emit, uow: UnitOfWork | None = None) -> str:
     emit(Opened())
     return "open"
 
@@ -39,5 +38,10 @@ class Counter:
         handled.append("count")
 
 
+def write(event: Closed, book: str) -> None:
+    handled.append(f"written into the {book}")
+
+
 count = listen(Counter())
+write_down = listen(partial(write, book="diary"))
 again = count
