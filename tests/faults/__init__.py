@@ -11,6 +11,10 @@ is asked: is every event that was confirmed handled, or a dead letter? Handled t
   journal, never for time to pass, unless the time is the fault itself.
 - `account` compares what was sent with what became of it, and prints the line that a run of many is counted by.
 
+The outbox has a scene of its own, as its question is another one: is every commit of one service an effect of another, once,
+and in the order of its key? `bookkeeping` is the program of both services and of the relay, `ledger` what its tests have at
+hand, and what is true stands in tables instead of the journal.
+
 The seed is in that line; `FAULTS_SEED=7` picks another. Ten times in a row, with the duplicates counted:
 
     python -m tests.faults --times 10

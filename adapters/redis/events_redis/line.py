@@ -3,9 +3,10 @@
 import asyncio
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, cast
 
 import hiredis
@@ -28,6 +29,8 @@ __all__ = ["CLOSED", "Dial", "Line", "Reply", "pack"]
 
 _GOODBYE: Final = 1.0
 """Seconds that the other side has to take note of the end of a connection."""
+_STEP: Final = 1024 * 1024
+"""Bytes."""
 _QUOTED: Final = re.compile(r"'(\w+)'")
 CLOSED: Final = "the Redis transport was closed"
 
@@ -39,6 +42,10 @@ Argument = str | bytes | int
 def pack(*arguments: Argument) -> bytes:
     """A command as it is written."""
     return cast("bytes", hiredis.pack_command(cast("Any", arguments)))  # pyright: ignore[reportUnknownMemberType]
+
+
+_MULTI: Final = pack("MULTI")
+_EXEC: Final = pack("EXEC")
 
 
 class Dial:
@@ -214,6 +221,23 @@ class Line:
             replies = [error] * len(commands)
         return [_outcome(reply) for reply in replies]
 
+    async def store(self, commands: Sequence[bytes]) -> list[EventsError | None]:
+        """The same in few steps: each is written to disk once, and an error of one command may be the answer to all."""
+        if len(commands) == 1:
+            return await self.send(commands)
+        steps = [*_steps(commands)]
+        try:
+            replies = iter(await self.call([each for step in steps for each in (_MULTI, *step, _EXEC)]))
+        except EventsError as error:
+            return [_outcome(error) for _ in commands]
+        outcomes: list[EventsError | None] = []
+        for step in steps:
+            said = [*islice(replies, len(step) + 2)]
+            refusal = next((each for each in said if isinstance(each, Exception)), None)
+            done: list[Reply] = said[-1] if refusal is None else [refusal] * len(step)
+            outcomes += [_outcome(each) for each in done]
+        return outcomes
+
     async def _write(self) -> None:
         while self._waiting:
             try:
@@ -268,6 +292,16 @@ class Line:
         if connection is not None:
             self.dial.hang_up(connection)
             self._lost(reason)
+
+
+def _steps(commands: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Redis holds a step in memory until it is complete."""
+    start = size = 0
+    for end, command in enumerate(commands, 1):
+        size += len(command)
+        if size >= _STEP or end == len(commands):
+            yield commands[start:end]
+            start, size = end, 0
 
 
 def _outcome(reply: Reply) -> EventsError | None:

@@ -75,7 +75,7 @@ class RedisTransport:
     async def publish(self, topic: Topic, batch: Sequence[Wire]) -> Sequence[EventsError | None]:
         """Add to the topic's stream."""
         stream = self._stream(topic)
-        return await self._publishing.send([pack("XADD", stream, "*", *encode(wire)) for wire in batch])
+        return await self._publishing.store([pack("XADD", stream, "*", *encode(wire)) for wire in batch])
 
     async def subscribe(self, subscription: Subscription) -> Feed:
         """Join the group of the topic's stream, made where there is none."""

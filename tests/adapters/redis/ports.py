@@ -30,12 +30,12 @@ async def received(feed: Feed) -> Delivery:
     return delivery
 
 
-async def until_received(feed: Feed, number: int) -> list[Delivery]:
+async def until_received(feed: Feed, number: int, *, at_once: int = 10_000) -> list[Delivery]:
     """So many, in any number of reads."""
     found: list[Delivery] = []
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(2 * SECONDS):
         while len(found) < number:
-            found += await feed.receive(number - len(found))
+            found += await feed.receive(min(at_once, number - len(found)))
     return found
 
 

@@ -138,7 +138,7 @@ async def test_a_hundred_large_copies_are_settled_without_keeping_anybody_waitin
     large = Wire({"type": "t"}, b"x" * MAX_EVENT_BYTES)
     for _ in range(25):
         await transport.publish(stage.topic, [large] * 4)
-    deliveries = await until_received(feed, 100)
+    deliveries = await until_received(feed, 100, at_once=4)
     settling = asyncio.create_task(feed.settle([Settlement(each, Verdict.DEAD_LETTER) for each in deliveries]))
     while not settling.done():
         assert await transport.publish(stage.topic, [OTHER]) == [None]
@@ -157,12 +157,12 @@ async def test_a_hundred_large_events_of_a_member_that_is_gone_are_taken_over_st
     large = Wire({"type": "t"}, b"x" * MAX_EVENT_BYTES)
     for _ in range(25):
         await transport.publish(stage.topic, [large] * 4)
-    await until_received(feed, 100)
+    await until_received(feed, 100, at_once=4)
     proxy.reset()
     with pytest.raises(ConnectionLost):
         await feed.receive(1)
     other = await transport.subscribe(events_of(stage))
-    again = await until_received(other, 100)
+    again = await until_received(other, 100, at_once=4)
     assert {each.starts for each in again} == {2}
     assert await accept(other, again) == [Settled.DONE] * 100
     await transport.remove(events_of(stage))

@@ -4,6 +4,8 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import pytest
 
@@ -21,8 +23,13 @@ def command(database: Database, *more: str) -> list[str]:
     ]
 
 
-def started(command: list[str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+@contextmanager
+def started(command: list[str]) -> "Generator[subprocess.Popen[str]]":
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -31,17 +38,14 @@ def started(command: list[str]) -> "subprocess.Popen[str]":
 )
 async def test_it_relays_shows_progress_and_ends_well_with_a_signal(database: Database, number: signal.Signals) -> None:
     await database.put(*(f"{n}" for n in range(100)))
-    process = started(command(database))
-    try:
+    with started(command(database)) as process:
 
         async def is_empty() -> bool:
             return (await database.store.backlog(2e9)).waiting == 0
 
-        await until(is_empty, within=20)
+        await until(is_empty, within=60)
         process.send_signal(number)
-        output, _ = await asyncio.to_thread(process.communicate, timeout=20)
-    finally:
-        process.kill()
+        output, _ = await asyncio.to_thread(process.communicate, timeout=60)
     assert process.returncode == 0, output
     assert "100 sent" in output.splitlines()[-1]
     assert "Traceback" not in output

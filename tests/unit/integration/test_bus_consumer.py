@@ -4,7 +4,9 @@ import pytest
 
 from events_core import AsyncMessageBus, Context, DomainEvent, IntegrationEvent, Registration, RetryPolicy
 from events_core.domain import Emit, EventStream
+from events_core.errors import ConfigurationError
 from events_core.integration import BusConsumer, BusSink
+from events_core.memory import InMemoryInbox
 from events_core.testing import AsyncFakeUnitOfWork, TestBus
 from tests.unit.integration.scene import ORDERS, PAYMENTS, Paid, Placed
 
@@ -102,3 +104,32 @@ async def test_a_unit_of_work_may_have_to_be_awaited() -> None:
         await bus.send(ORDERS, Placed(order="o-1"))
         await bus.idle()
         assert [each.commits for each in shop.units] == [1]
+
+
+async def test_with_an_inbox_an_event_that_comes_twice_takes_effect_once() -> None:
+    async with TestBus() as bus:
+        shop, inbox, noted_in = Shop(bus), InMemoryInbox(), list[AsyncFakeUnitOfWork]()
+
+        def inbox_of(uow: AsyncFakeUnitOfWork) -> InMemoryInbox:
+            noted_in.append(uow)
+            return inbox
+
+        consumer = BusConsumer("shop", shop.bus, uow=shop.unit, inbox=inbox_of)
+        await bus.register(Registration(consumer, ORDERS, retry=ONCE_MORE))
+        shop.fail = OSError("no bank")
+        await bus.send(ORDERS, Placed(order="o-1"), id="once")
+        await bus.idle()
+        shop.fail = None
+        await bus.clock.advance(60)
+        await bus.send(ORDERS, Placed(order="o-1"), id="once")
+        await bus.idle()
+        assert shop.handled == [("place", 1), ("pay", 0), ("place", 2), ("pay", 0)]
+        assert [each.commits for each in shop.units] == [0, 1, 0]
+        assert noted_in == shop.units
+        assert [each.event for each in bus.sent_to(PAYMENTS)] == [Paid(order="o-1")]
+        assert await bus.dead_letters("shop", ORDERS).list() == []
+
+
+async def test_an_inbox_needs_a_unit_of_work() -> None:
+    with pytest.raises(ConfigurationError, match=r"give uow=\.\.\. as well"):
+        BusConsumer("shop", AsyncMessageBus(), inbox=lambda _: InMemoryInbox())
