@@ -153,6 +153,11 @@ class Handling:
         except RolledBack as error:
             del succeeded[before:]
             return error.reason
+        except asyncio.CancelledError:
+            # It cannot say whether a middleware rolled something back: handlers may run again, but are never skipped.
+            if self._middleware:
+                del succeeded[before:]
+            raise
         except Exception as error:  # noqa: BLE001 whatever a handler raises is an outcome
             return error
         return None

@@ -1,11 +1,12 @@
 """Outbox and inbox in the memory of this process: for tests, and to begin with."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from events_core.errors import AlreadyHandled
+from events_core.errors import AlreadyHandled, ConfigurationError, StoreUnavailable
 from events_core.ports import Backlog, Once, Received, Refused, Stored, Waiting
 
 __all__ = ["InMemoryInbox", "InMemoryOutboxStore"]
@@ -184,38 +185,63 @@ class InMemoryInbox:
     """Remembers for as long as this object lives. What fails inside of `once` is forgotten again."""
 
     def __init__(self) -> None:
-        self._handled: dict[tuple[str, str, str], asyncio.Event | None] = {}
+        self._handled: dict[tuple[str, str, str], _Running | None] = {}
 
     def once(self, received: Received) -> Once:
         """Guard a block; a second delivery of the event waits for the first."""
         return _Once(self._handled, (received.consumer, received.handler, received.id))
 
 
-class _Once:
-    """None: handled. An event: being handled, and set when that ends."""
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """Somebody who handles a delivery, and when he has ended."""
 
-    def __init__(
-        self, handled: dict[tuple[str, str, str], asyncio.Event | None], delivery: tuple[str, str, str]
-    ) -> None:
+    who: object
+    ended: asyncio.Event
+
+
+class _Once:
+    """None: handled."""
+
+    def __init__(self, handled: dict[tuple[str, str, str], _Running | None], delivery: tuple[str, str, str]) -> None:
         self._handled = handled
         self._delivery = delivery
 
     async def __aenter__(self) -> None:
         while (running := self._handled.get(self._delivery)) is not None:
-            await running.wait()
+            self._refuse_nesting(running)
+            await running.ended.wait()
         self.__enter__()
 
     async def __aexit__(self, *failure: object) -> None:
         self.__exit__(*failure)
 
     def __enter__(self) -> None:
+        running = self._handled.get(self._delivery)
+        if running is not None:
+            self._refuse_nesting(running)
+            raise StoreUnavailable(f"somebody handles the event {self._delivery[2]} just now; try again")
         if self._delivery in self._handled:
             raise AlreadyHandled(f"{self._delivery[0]} has handled the event {self._delivery[2]}")
-        self._handled[self._delivery] = asyncio.Event()
+        self._handled[self._delivery] = _Running(_present(), asyncio.Event())
 
     def __exit__(self, *failure: object) -> None:
         running = self._handled.pop(self._delivery)
         if failure[0] is None:
             self._handled[self._delivery] = None
         if running is not None:
-            running.set()
+            running.ended.set()
+
+    def _refuse_nesting(self, running: _Running) -> None:
+        if running.who == _present():
+            raise ConfigurationError(
+                f"{self._delivery[0]} guards the event {self._delivery[2]} twice at once: make one `once` around both"
+            )
+
+
+def _present() -> object:
+    """The task or, where there is none, the thread that runs this."""
+    try:
+        return asyncio.current_task() or threading.get_ident()
+    except RuntimeError:
+        return threading.get_ident()

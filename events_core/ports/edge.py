@@ -40,11 +40,13 @@ class Edge:
         meanings: The first that fits counts; what is none of these is a lost connection, which passes. That a
             certificate is not trusted need not be among them.
         words: The text of an error. It is shown: neither a URL nor a password may be in it.
+        lost: What no answer in time, and a lost connection, mean.
     """
 
     broker: str
     meanings: tuple[Meaning, ...]
     words: Callable[[BaseException], str] = str
+    lost: type[EventsError] = NotConnected
 
     @asynccontextmanager
     async def translated(self, timeout: float | None) -> AsyncGenerator[None, None]:
@@ -53,7 +55,7 @@ class Edge:
         Client libraries cancel what waits for a lost connection: a `CancelledError` that nobody asked for is such a loss.
 
         Raises:
-            NotConnected: no answer in time, or the connection broke.
+            NotConnected: no answer in time, or the connection broke; or whatever `lost` says.
             EventsError: what a foreign error means. It is the cause.
         """
         try:
@@ -62,13 +64,13 @@ class Edge:
         except asyncio.CancelledError as error:
             if _asked_for():
                 raise
-            raise NotConnected(f"the connection to {self.broker} broke") from error
+            raise self.lost(f"the connection to {self.broker} broke") from error
         except EventsError:
             raise
         except Exception as error:
             # Not only the library's own kinds: it raises bare KeyErrors and assertions where a connection vanishes.
             if isinstance(error, TimeoutError) and timeout is not None:
-                raise NotConnected(f"{self.broker} did not answer within {timeout:g} s") from error
+                raise self.lost(f"{self.broker} did not answer within {timeout:g} s") from error
             raise self.translate(error) from error
 
     def translate(self, error: BaseException) -> EventsError:
@@ -79,7 +81,7 @@ class Edge:
         for meaning in self.meanings:
             if meaning.fits(error, text):
                 return meaning.error(f"{self.broker}: {text}{meaning.advice}")
-        return NotConnected(f"no connection to {self.broker}: {text}")
+        return self.lost(f"no connection to {self.broker}: {text}")
 
 
 def _asked_for() -> bool:

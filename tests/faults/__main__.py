@@ -11,6 +11,8 @@ from typing import Final
 
 LINE: Final = re.compile(r"^faults: (?P<test>\S+) seed=\d+ (?P<counts>.+)$", re.MULTILINE)
 
+SUMMARY: Final = re.compile(r"^=+ (.+ in .+?) =+$", re.MULTILINE)
+
 
 def run(seed: int, arguments: list[str]) -> tuple[bool, str]:
     """Whether all passed, and what pytest said."""
@@ -40,7 +42,7 @@ def main() -> None:
         failed += not passed
         for match in LINE.finditer(output):
             found[match["test"]].append(counts(match["counts"]))
-        print(f"seed {seed}:", *output.strip().splitlines()[-3:], sep="\n  ", flush=True)
+        print(f"seed {seed}:", *SUMMARY.findall(output), flush=True)
         if not passed:
             print(output.partition("= PASSES =")[0])
     for test, runs in found.items():

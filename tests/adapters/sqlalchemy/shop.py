@@ -66,10 +66,10 @@ class Database:
     def store(self) -> SqlAlchemyOutboxStore:
         return SqlAlchemyOutboxStore(self.engine, TABLES)
 
-    def new_engine(self) -> AsyncEngine:
+    def new_engine(self, **options: object) -> AsyncEngine:
         """As another process would have one."""
         scheme, rest = self.url.split("://")
-        engine = create_async_engine(f"{scheme}+{self.driver}://{rest}")
+        engine = create_async_engine(f"{scheme}+{self.driver}://{rest}", **options)
         self.engines.append(engine)
         return engine
 

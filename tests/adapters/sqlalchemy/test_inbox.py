@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from events_core.errors import AlreadyHandled, ConfigurationError
 from events_core.ports import Received
@@ -84,6 +85,51 @@ async def test_the_second_process_handles_it_when_the_first_rolls_back(database:
         await first.rollback()
         await second
     assert await orders(database) == ["tea"]
+
+
+async def test_a_handler_that_guards_itself_twice_in_one_transaction_is_refused(database: Database) -> None:
+    async def handle_twice() -> None:
+        async with database.sessions.begin() as session:
+            for _ in range(2):
+                async with SqlAlchemyInbox(session, INBOX).once(Delivery("e")):
+                    session.add(Order(text="undone"))
+
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="twice"):
+            await handle_twice()
+    await handle(database, Delivery("e"))
+    assert await orders(database) == ["tea"]
+
+
+async def test_a_session_that_goes_on_tells_its_next_transaction_that_it_was_handled(database: Database) -> None:
+    async with database.sessions() as session:
+        async with SqlAlchemyInbox(session, INBOX).once(Delivery("e")):
+            await session.commit()
+        with pytest.raises(AlreadyHandled):
+            await SqlAlchemyInbox(session, INBOX).once(Delivery("e")).__aenter__()
+
+
+@pytest.mark.parametrize("where", ["engine", "connection", "create_engine"])
+async def test_an_inbox_that_no_transaction_guards_is_refused(database: Database, where: str) -> None:
+    engine = database.engine
+    if where == "create_engine":
+        engine = database.new_engine(isolation_level="AUTOCOMMIT")
+    elif where == "engine":
+        engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with async_sessionmaker(engine)() as session:
+        if where == "connection":
+            await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        with pytest.raises(ConfigurationError, match="AUTOCOMMIT"):
+            await SqlAlchemyInbox(session, INBOX).once(Delivery("e")).__aenter__()
+    await handle(database, Delivery("e"))
+
+
+async def test_an_error_of_the_inbox_names_no_event(database: Database) -> None:
+    async with database.engine.begin() as connection:
+        await connection.run_sync(INBOX.drop)
+    with pytest.raises(DBAPIError) as caught:
+        await handle(database, Delivery("a secret"))
+    assert "secret" not in str(caught.value)
 
 
 async def test_a_synchronous_session_takes_the_same_inbox(database: Database) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from events_core import Context, EventHandlerConsumer, Registration, RetryPolicy
-from events_core.errors import AlreadyHandled
+from events_core.errors import AlreadyHandled, ConfigurationError, StoreUnavailable
 from events_core.integration import current_context
 from events_core.memory import InMemoryInbox
 from events_core.outbox import Deduplication, InboxRetention
@@ -94,6 +94,62 @@ async def test_handlers_whose_transaction_was_rolled_back_all_run_again() -> Non
     policy = RetryPolicy(delays=(1,))
     await deliver_twice(kitchen, Registration(kitchen.consumer, ORDERS, middleware=(once,), retry=policy))
     assert kitchen.done == ["cook", "serve"]
+
+
+@pytest.mark.parametrize("ending", ["timeout", "cancelled"])
+async def test_handlers_whose_transaction_was_cancelled_all_run_again(ending: str) -> None:
+    done: list[str] = []
+    attempts: list[int] = []
+
+    async def cook(event: Placed) -> None:
+        done.append("cook")
+
+    async def serve(event: Placed, context: Context) -> None:
+        attempts.append(context.attempt)
+        if context.attempt == 1:
+            if ending == "cancelled":
+                raise asyncio.CancelledError
+            await asyncio.Event().wait()
+        done.append("serve")
+
+    inbox = InMemoryInbox()
+    once = Deduplication(lambda _context: transaction(inbox, done))
+    consumer = EventHandlerConsumer("kitchen", {Placed: [cook, serve]})
+    policy = RetryPolicy(delays=(1,))
+    async with TestBus(Registration(consumer, ORDERS, middleware=(once,), timeout=5, retry=policy)) as bus:
+        await bus.send(ORDERS, Placed("tea"), id="one")
+        if ending == "timeout":
+            async with asyncio.timeout(5):
+                while not attempts:
+                    await asyncio.sleep(0)
+            await bus.clock.advance(5)
+        await bus.idle()
+        await bus.clock.advance(1)
+        await bus.idle()
+    assert attempts == [1, 2]
+    assert done == ["cook", "serve"]
+
+
+async def test_a_handler_that_guards_itself_twice_at_once_is_refused() -> None:
+    inbox, context = InMemoryInbox(), received()
+    with pytest.raises(ConfigurationError, match="twice"):
+        async with asyncio.timeout(5), inbox.once(context), inbox.once(context):
+            pass
+    with pytest.raises(ConfigurationError, match="twice"), inbox.once(context), inbox.once(context):
+        pass
+    with inbox.once(context):
+        pass
+
+
+async def test_what_somebody_else_handles_just_now_is_not_taken_for_handled() -> None:
+    inbox, context = InMemoryInbox(), received()
+
+    def handle() -> None:
+        with inbox.once(context):
+            raise AssertionError
+
+    with inbox.once(context), pytest.raises(StoreUnavailable, match="just now"):
+        await asyncio.to_thread(handle)
 
 
 async def test_the_second_of_two_deliveries_at_once_waits_for_the_first() -> None:
