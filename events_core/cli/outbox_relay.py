@@ -4,16 +4,20 @@ import argparse
 import asyncio
 import signal
 import sys
+from contextlib import suppress
 from typing import Final
 
-from events_core.errors import EventsError
+from events_core.errors import ConfigurationError, EventsError
 from events_core.integration import open_bus
 from events_core.outbox import OutboxRelay, RelayHealth, RelaySettings, open_store
+from events_core.ports import check_seconds
 
 __all__ = ["add_arguments", "run"]
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _FAILED: Final = 1
+_LAST_LOOK: Final = 1.0
+"""Seconds that the last line of progress may take: whoever sent the signal is waiting."""
 _DEFAULT: Final = RelaySettings()
 
 
@@ -58,6 +62,9 @@ async def _relay(arguments: argparse.Namespace) -> None:
         timeout=arguments.timeout,
         retention=arguments.retention,
     )
+    check_seconds(progress=arguments.progress)
+    if arguments.deadline < 0:
+        raise ConfigurationError(f"deadline is in seconds, from 0 on, not {arguments.deadline:g}")
     asked = _asked_to_stop()
     # What it sends was sealed by others, with their own source.
     bus = open_bus(arguments.bus, source="outbox-relay", connect="background")
@@ -68,7 +75,9 @@ async def _relay(arguments: argparse.Namespace) -> None:
             await _show(relay, asked, arguments.progress)
         finally:
             await relay.shutdown(arguments.deadline)
-        _say(_line(await relay.health(), 0.0))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_LOOK):
+                _say(_line(await relay.health(), 0.0))
 
 
 def _asked_to_stop() -> asyncio.Event:
@@ -86,16 +95,23 @@ def _asked_to_stop() -> asyncio.Event:
 
 
 async def _show(relay: OutboxRelay, asked: asyncio.Event, every: float) -> None:
-    """A line now and then, until asked to stop."""
+    """A line now and then, until asked to stop; also while the database does not answer."""
+    showing = asyncio.create_task(_show_always(relay, every))
+    stop = asyncio.create_task(asked.wait())
+    await asyncio.wait([showing, stop], return_when=asyncio.FIRST_COMPLETED)
+    for each in (showing, stop):
+        each.cancel()
+    with suppress(asyncio.CancelledError):
+        await showing
+
+
+async def _show_always(relay: OutboxRelay, every: float) -> None:
     before = 0
-    while not asked.is_set():
+    while True:
         health = await relay.health()
         _say(_line(health, (health.sent - before) / every))
         before = health.sent
-        try:
-            await asyncio.wait_for(asked.wait(), every)
-        except TimeoutError:
-            continue
+        await asyncio.sleep(every)
 
 
 def _line(health: RelayHealth, rate: float) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,7 +15,7 @@ from events_core.integration.backoff import Backoff
 from events_core.outbox.idling import Idling
 from events_core.outbox.sending import Outcomes, Sending
 from events_core.outbox.settings import RelaySettings
-from events_core.ports import Backlog, OutboxStore, Refused, Topic
+from events_core.ports import Backlog, Claim, OutboxStore, Refused, Stored, Topic
 
 __all__ = ["OutboxRelay", "RelayHealth"]
 
@@ -23,6 +23,12 @@ _log = logging.getLogger("events_core")
 _PURGE_EVERY: Final = 60.0
 _PURGE_AT_ONCE: Final = 5_000
 _DEFAULT: Final = RelaySettings()
+_FAREWELL: Final = 2.0
+"""Seconds for writing down what was sent of a batch that is cut short."""
+_DEFERRED: Final = 30.0
+"""Seconds until an event is tried again whose topic is in trouble."""
+_LISTEN_AGAIN: Final = 300.0
+"""Seconds until wake-ups are tried again that did not arrive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +74,8 @@ class OutboxRelay:
         self._idling = Idling(self._clock, settings.poll)
         self._backoff = Backoff(self._clock)
         self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._stopping = asyncio.Event()
+        self._unsettled: set[int] = set()
         self._listening = False
         self._trouble = ""
         self._sent = 0
@@ -78,23 +85,24 @@ class OutboxRelay:
         """Begin to relay, in a task of its own. A database that cannot be reached yet is waited for."""
         if self._tasks:
             return
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._tasks = [asyncio.create_task(self._work(), name="outbox relay")]
         if self._listen:
             self._tasks.append(asyncio.create_task(self._hear(), name="outbox wake-ups"))
 
     async def shutdown(self, deadline: float = 30.0) -> None:
-        """Finish the batch in hand and stop; after `deadline` seconds it is cut short, and sent again by the next relay."""
+        """Finish what is being sent and stop; what had no answer after `deadline` seconds is sent again by the next relay."""
         if not self._tasks:
             return
-        self._stopping = True
+        self._stopping.set()
         self._idling.wake()
-        work, *others = self._tasks
-        await asyncio.wait([work], timeout=deadline)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait([work, *others])
-        self._tasks = []
+        tasks, self._tasks = self._tasks, []
+        try:
+            await asyncio.wait(tasks[:1], timeout=deadline)
+        finally:
+            for task in tasks:
+                task.cancel()
+        await asyncio.wait(tasks)
 
     async def __aenter__(self) -> Self:
         """Start up."""
@@ -141,16 +149,24 @@ class OutboxRelay:
         )
 
     async def _work(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             trouble = await self._step()
             self._note("" if trouble is None else str(trouble) or type(trouble).__name__)
             if trouble is None:
                 self._backoff.reset()
-            elif not self._stopping:
-                await self._backoff.wait()
+            else:
+                await self._unless_stopped(self._backoff.wait())
+
+    async def _unless_stopped(self, wait: Awaitable[None]) -> None:
+        waits = [asyncio.ensure_future(wait), asyncio.ensure_future(self._stopping.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
 
     async def _step(self) -> Exception | None:
-        """Relay a batch, and wait if it was not a full one. What went wrong passes: nothing is lost meanwhile."""
+        """Relay a batch, and wait if nothing could be sent. What went wrong passes: nothing is lost meanwhile."""
         try:
             claimed, outcomes = await self._relay_batch()
             await self._purge()
@@ -161,25 +177,40 @@ class OutboxRelay:
             return error
         if claimed:
             self._idling.reset()
-        if outcomes.trouble is None and claimed < self._settings.batch and not self._stopping:
+        if outcomes.trouble is None and not outcomes.sent and not self._stopping.is_set():
             self._note("")
             await self._idling.wait()
         return outcomes.trouble
 
     async def _relay_batch(self) -> tuple[int, Outcomes]:
-        settings = self._settings
-        now = self._clock.time()
-        async with self._store.claim(settings.batch, now=now, lease=settings.lease) as claim:
+        settings, outcomes, cut_short = self._settings, Outcomes(), False
+        async with self._store.claim(settings.batch, now=self._clock.time(), lease=settings.lease) as claim:
             if not claim.events:
-                return 0, Outcomes()
-            outcomes = await self._sending.send(claim.events, within=settings.lease / 2)
-            await claim.settle(
-                [event.position for event in outcomes.sent],
-                self._refused(outcomes),
-                keep_at=self._clock.time() if settings.retention else None,
-            )
-        self._sent += len(outcomes.sent)
+                return 0, outcomes
+            new = await self._settle_known(claim)
+            try:
+                await self._sending.send(new, outcomes, go_on=lambda: not self._stopping.is_set())
+            except asyncio.CancelledError:
+                cut_short = True
+            self._unsettled.update(event.position for event in outcomes.sent)
+            self._sent += len(outcomes.sent)
+            async with asyncio.timeout(_FAREWELL if cut_short else None):
+                await self._settle(claim, outcomes.sent, self._refused(outcomes))
+        self._unsettled.difference_update(event.position for event in claim.events)
+        if cut_short:
+            raise asyncio.CancelledError
         return len(claim.events), outcomes
+
+    async def _settle_known(self, claim: Claim) -> list[Stored]:
+        """What is left to send. What was sent before, and could not be written down, is not sent again."""
+        known = [event for event in claim.events if event.position in self._unsettled]
+        if known:
+            await self._settle(claim, known, [])
+        return [event for event in claim.events if event.position not in self._unsettled]
+
+    async def _settle(self, claim: Claim, sent: Iterable[Stored], refused: Iterable[Refused]) -> None:
+        keep_at = self._clock.time() if self._settings.retention else None
+        await claim.settle([event.position for event in sent], list(refused), keep_at=keep_at)
 
     def _refused(self, outcomes: Outcomes) -> list[Refused]:
         now = self._clock.time()
@@ -188,8 +219,12 @@ class OutboxRelay:
             failures = event.failures + 1
             due = self._settings.due(failures, now)
             what = "is parked" if due is None else "is tried again"
-            _log.warning("event %s of the outbox was refused and %s: %s", event.position, what, error)
+            _log.warning("event %s of the outbox was refused and %s: %s", _name(event), what, error)
             refused.append(Refused(event.position, error, failures, due))
+        for event, error in outcomes.deferred:
+            _log.warning("event %s of the outbox waits for its topic: %s", _name(event), error)
+            # Those of its key behind it wait for an event that has failed.
+            refused.append(Refused(event.position, error, max(event.failures, 1), now + _DEFERRED))
         return refused
 
     def _note(self, trouble: str) -> None:
@@ -199,7 +234,7 @@ class OutboxRelay:
 
     async def _purge(self) -> None:
         now = self._clock.monotonic()
-        if not self._settings.retention or (self._purged is not None and now - self._purged < _PURGE_EVERY):
+        if self._purged is not None and now - self._purged < _PURGE_EVERY:
             return
         deleted = await self._store.purge(self._clock.time() - self._settings.retention, _PURGE_AT_ONCE)
         if deleted < _PURGE_AT_ONCE:
@@ -208,16 +243,27 @@ class OutboxRelay:
     async def _hear(self) -> None:
         backoff = Backoff(self._clock)
         while True:
+            again = backoff.wait
             try:
                 await self._store.listen(self._heard)
             except UnsupportedCapability as error:
                 _log.warning("the outbox relay polls: %s", error)
-                return
+                again = self._listen_later
             except EventsError as error:
                 _log.info("the outbox relay listens anew: %s", error)
+            except Exception:  # noqa: BLE001 without this task nobody would listen any more
+                _log.exception("the outbox relay listens anew")
             self._listening = False
-            await backoff.wait()
+            await again()
+
+    async def _listen_later(self) -> None:
+        await self._clock.sleep(_LISTEN_AGAIN)
 
     def _heard(self) -> None:
         self._listening = True
         self._idling.wake()
+
+
+def _name(event: Stored) -> str:
+    """What it is found by."""
+    return f"at {event.position}" if event.envelope is None else event.envelope.id

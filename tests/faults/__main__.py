@@ -10,7 +10,6 @@ from collections import defaultdict
 from typing import Final
 
 LINE: Final = re.compile(r"^faults: (?P<test>\S+) seed=\d+ (?P<counts>.+)$", re.MULTILINE)
-
 SUMMARY: Final = re.compile(r"^=+ (.+ in .+?) =+$", re.MULTILINE)
 
 

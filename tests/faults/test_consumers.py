@@ -97,6 +97,8 @@ async def test_a_drained_consumer_finishes_what_runs_and_gives_the_rest_to_other
     await scene.journal.until(lambda: held(scene, drained) == 55, within=PATIENCE, hope="it holds all 55")
     await scene.journal.count("begun", 5, within=PATIENCE, process=drained.pid)
     other = await scene.consumer(concurrency=50)
+    # Where one more member moves what was only fetched, it is fetched again.
+    await scene.journal.until(lambda: held(scene, drained) == 55, within=PATIENCE, hope="it holds all 55 again")
     asked = time.monotonic()
     drained.terminate()
     await scene.journal.count("handled", 50, within=PATIENCE, process=other.pid)

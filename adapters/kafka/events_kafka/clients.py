@@ -16,7 +16,7 @@ from events_kafka.errors import translate, translated
 from events_kafka.library import Client, Connection, Consumer, Partition, Producer
 from events_kafka.settings import Address, KafkaSettings
 
-__all__ = ["Clients", "check"]
+__all__ = ["Clients", "check", "rejoin"]
 
 _BATCH_BYTES: Final = 256 * 1024
 _FETCH_MS: Final = 200
@@ -164,6 +164,11 @@ class Clients:
 def check(member: Any) -> None:  # noqa: ANN401
     """Raise what ended its membership."""
     member._coordinator.check_errors()
+
+
+def rejoin(member: Any) -> None:  # noqa: ANN401
+    """Have the group's partitions shared anew."""
+    member._coordinator.request_rejoin()
 
 
 def _watched(client: Any) -> Any:  # noqa: ANN401

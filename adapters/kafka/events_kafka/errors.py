@@ -7,16 +7,8 @@ from aiokafka import errors as foreign  # type: ignore[import-untyped]
 from events_core.errors import AccessRefused, SendRejected, SubscriptionNotEmpty, TopologyMismatch
 from events_core.ports import Edge, Meaning
 
-__all__ = ["BROKEN_SEQUENCE", "TOO_LARGE", "translate", "translated"]
+__all__ = ["TOO_LARGE", "translate", "translated"]
 
-BROKEN_SEQUENCE: Final[tuple[type[Exception], ...]] = (
-    foreign.OutOfOrderSequenceNumber,
-    foreign.UnknownProducerId,
-    foreign.InvalidProducerEpoch,
-    foreign.InvalidProducerIdMapping,
-    foreign.ProducerFenced,
-)
-"""The broker no longer follows the producer: a new one has to be made."""
 TOO_LARGE: Final[tuple[type[Exception], ...]] = (
     foreign.MessageSizeTooLargeError,
     foreign.RecordListTooLargeError,

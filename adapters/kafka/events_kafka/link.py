@@ -24,6 +24,7 @@ _PULSE: Final = 1.0
 """Seconds between two looks whether the cluster is there."""
 _AGAIN: Final = 0.1
 _UNKNOWN_TOPIC: Final = 3
+_BROKEN: Final = "the connection to Kafka broke"
 
 
 class Link:
@@ -53,6 +54,9 @@ class Link:
         except BaseException:
             await self.close()
             raise
+        if self._ended:
+            await self.close()
+            raise NotConnected(_BROKEN)
         self._pulse = asyncio.get_running_loop().create_task(self._beat())
 
     async def _dial(self) -> Connection:
@@ -116,7 +120,11 @@ class Link:
         await self.ask(delete)
 
     async def delete_group(self, group: str, *, evicting: float) -> None:
-        """Forget what a group has committed; `SubscriptionNotEmpty` if it has members, and keeps some in spite of so many seconds of evicting them."""
+        """Forget what a group has committed. Its members are evicted, for so many seconds: who stands still is one, too.
+
+        Raises:
+            SubscriptionNotEmpty: there are members still.
+        """
         loop = asyncio.get_running_loop()
         latest = loop.time() + evicting
         while True:
@@ -131,7 +139,7 @@ class Link:
         # A server that was dialled in vain is no loss.
         if self._connection is not None and not self._ended:
             self._ended = True
-            self._lost("the connection to Kafka broke")
+            self._lost(_BROKEN)
 
     async def _beat(self) -> None:
         while self._connection is not None and not self._ended:
@@ -154,7 +162,6 @@ class Link:
 async def _delete(admin: Any, group: str, *, evict: bool) -> None:  # noqa: ANN401
     node = await admin.find_coordinator(group)
     if evict:
-        # One that was killed or stands still is a member for as long as a session, or a rebalance, may take.
         for answer in await admin.describe_consumer_groups([group], node):
             for member, *_ in answer.groups[0][5]:
                 await admin._client.send(node, LeaveGroupRequest(group, member))  # noqa: SLF001

@@ -58,7 +58,8 @@ class Publisher:
 
     async def close(self) -> None:
         """Let go of the producer."""
-        producer, self._producer = self._producer, None
+        async with self._opening:
+            producer, self._producer = self._producer, None
         if producer is not None:
             await self._clients.end(producer, seconds=min(self._timeout, 2))
 

@@ -12,7 +12,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError  # type: ignore
 
 from events_core.errors import EventsError
 from events_kafka.assignor import Assignor
-from events_kafka.clients import Clients, check
+from events_kafka.clients import Clients, check, rejoin
 from events_kafka.errors import translated
 from events_kafka.inbox import Inbox
 from events_kafka.lane import Lane, State
@@ -70,7 +70,8 @@ class Reader:
     async def open(self) -> None:
         """Join the group. Others may have to drain first: then it goes on in the background."""
         await self._clients.start(self._consumer)
-        self._join()
+        listener = Listener(self._on_revoked, self._on_assigned)
+        self._consumer.subscribe(list(self._assignment.topics), listener=listener)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._guarded(work)) for work in (self._read, self._commit_often)]
         await self._until(lambda: self._loaded >= 0, self._clients.timeout)
@@ -85,10 +86,7 @@ class Reader:
         await self._until(lambda: not self._inbox.held, _SOON)
         if self._inbox.held:
             self._assignor.leaving = True
-            await self._try_to_commit(self._lanes.values())
-            self._epoch += 1
-            self._assigned = None
-            self._join()
+            rejoin(self._consumer)
             await self._until(lambda: not self._inbox.held, None)
         await self._until(lambda: self._loaded == self._epoch, self._clients.timeout)
         for task in self._tasks:
@@ -127,10 +125,6 @@ class Reader:
             async with asyncio.timeout(seconds):
                 while not (condition() or self._inbox.lost):
                     await self._inbox.changed(_GLANCE)
-
-    def _join(self) -> None:
-        listener = Listener(self._on_revoked, self._on_assigned)
-        self._consumer.subscribe(list(self._assignment.topics), listener=listener)
 
     def _partitions(self, topics: Iterable[str]) -> list[Partition]:
         return [
@@ -188,15 +182,12 @@ class Reader:
             await self._inbox.changed(_LOOK)
             return
         committed = await self._link.committed(self._assignment.group)
-        async with translated(self._clients.timeout):
-            begins = await self._consumer.beginning_offsets(assigned)
-            ends = await self._consumer.end_offsets(assigned)
+        states = {each: State(found) for each, found in committed.items() if each in assigned}
+        for partition in assigned - states.keys():
+            async with translated(self._clients.timeout):
+                states[partition] = State((await self._consumer.position(partition), ""))
         if epoch != self._epoch:
             return
-        states = {each: State(committed.get(each, (begins[each], ""))) for each in assigned}
-        for partition in [each for each, state in states.items() if state.to > ends[each]]:
-            states[partition] = State((begins[partition], ""))
-            self._assignment.gone(partition.topic)
         for topic in {each.topic for each in self._suspended if not self._consumer.partitions_for_topic(each.topic)}:
             self._assignment.gone(topic)
         self._lanes = {partition: self._lane(partition, state) for partition, state in states.items()}
@@ -284,8 +275,15 @@ class Reader:
             return True
 
     async def _try_to_commit(self, lanes: Iterable[Lane], *, reserve: int = 0) -> None:
-        with suppress(EventsError):
-            await self._commit(lanes, reserve=reserve)
+        """In vain where all is lost meanwhile: then nobody waits for it."""
+
+        async def commit() -> None:
+            with suppress(EventsError):
+                await self._commit(lanes, reserve=reserve)
+
+        committing = asyncio.get_running_loop().create_task(commit())
+        committing.add_done_callback(lambda _: self._inbox.ring())
+        await self._until(committing.done, self._clients.timeout)
 
     async def _on_revoked(self, revoked: frozenset[Partition]) -> None:
         self._epoch += 1
@@ -296,8 +294,7 @@ class Reader:
             self._inbox.withdraw(lanes.values())
             self._assignment.revoking(frozenset(lanes))
             await self._until(lambda: not any(lane.held for lane in lanes.values()), self._assignment.drain)
-            committing = asyncio.get_running_loop().create_task(self._try_to_commit(lanes.values()))
-            await self._until(committing.done, self._clients.timeout)
+            await self._try_to_commit(lanes.values())
         # Another rebalance may have begun before the lanes of the last one were loaded.
         ours = [lane for partition, lane in self._suspended.items() if partition in revoked]
         self._assignor.keeping = [lane.partition for lane in ours if lane.held or lane.dirty]

@@ -38,8 +38,8 @@ class KafkaTransport:
         self._notify: Notify | None = None
         self._link: Link | None = None
         self._dialling = asyncio.Lock()
-        self._publisher: Publisher | None = None
-        self._registry: Registry | None = None
+        self._publisher = Publisher(self._clients, self._settings.timeout)
+        self._registry = Registry(self._clients, self._named("events.subscriptions"))
         self._feeds: set[EventFeed | Tail] = set()
         self._recovering: asyncio.Task[None] | None = None
         self._broken: set[Link] = set()
@@ -62,16 +62,12 @@ class KafkaTransport:
         """Leave every group: others begin where the last commits are."""
         self._notify = None
         links, self._link, self._broken = {self._link, *self._broken}, None, set()
-        publisher, self._publisher = self._publisher, None
-        registry, self._registry = self._registry, None
         if self._recovering is not None:
             self._recovering.cancel()
             await asyncio.wait([self._recovering])
         await self._discard([*self._feeds])
-        if publisher is not None:
-            await publisher.close()
-        if registry is not None:
-            await registry.close()
+        await self._publisher.close()
+        await self._registry.close()
         await asyncio.gather(*(link.close() for link in links if link is not None))
         await self._clients.close()
         self._topics.forget_all()
@@ -87,7 +83,7 @@ class KafkaTransport:
 
         if self._notify is None:
             return [NotConnected(_CLOSED) for _ in batch]
-        return await self._writer().write(name, [entry_of(wire) for wire in batch], ready)
+        return await self._publisher.write(name, [entry_of(wire) for wire in batch], ready)
 
     async def subscribe(self, subscription: Subscription) -> Feed:
         """Make the objects, the starting point and the types durable; then join."""
@@ -146,16 +142,11 @@ class KafkaTransport:
                 self._link = link
             return self._link
 
-    def _writer(self) -> Publisher:
-        if self._publisher is None:
-            self._publisher = Publisher(self._clients, self._settings.timeout)
-        return self._publisher
-
     async def _write(self, topic: str, entries: Sequence[Entry]) -> Results:
         async def ready() -> None:
             await self._linked()
 
-        return await self._writer().write(topic, entries, ready)
+        return await self._publisher.write(topic, entries, ready)
 
     async def _feed(self, link: Link, names: Names, subscription: Subscription) -> EventFeed:
         created = await self._topics.ensure_subscription(link, names, subscription)
@@ -164,7 +155,7 @@ class KafkaTransport:
         begins = {"earliest": subscription.earliest or _ITSELF in known, "anew": names.topic in created}
         begun = await starting.fix_start(self._clients, link, names, **begins)
         await self._register(names, {_ITSELF, *subscription.types} - known, wanted=True)
-        feed = EventFeed(names, subscription, self._registry_of(names), self._write, self._tell)
+        feed = EventFeed(names, subscription, self._registry, self._write, self._tell)
         self._add(feed)
         await feed.open(self._clients, link, steps=steps, drain=self._settings.drain)
         link.watched |= feed.topics
@@ -179,16 +170,11 @@ class KafkaTransport:
         await feed.open(link)
         return feed
 
-    def _registry_of(self, names: Names) -> Registry:
-        if self._registry is None:
-            self._registry = Registry(self._clients, names.registry)
-        return self._registry
-
     async def _types_of(self, link: Link, names: Names) -> set[str]:
         if not await link.partitions(names.registry):
             return set()
         link.watched.add(names.registry)
-        return await self._registry_of(names).types(names.group)
+        return await self._registry.types(names.group)
 
     async def _register(self, names: Names, types: Collection[str], *, wanted: bool) -> None:
         if types:
@@ -213,7 +199,7 @@ class KafkaTransport:
 
     def _gone(self, topics: set[str]) -> None:
         self._topics.forget(topics)
-        if self._registry is not None and self._registry.topic in topics:
+        if self._registry.topic in topics:
             self._registry.restart()
         for feed in [*self._feeds]:
             if deleted := sorted(feed.topics & topics):

@@ -1,19 +1,21 @@
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Delete, Executable, Result, Table, bindparam, delete, select, tuple_
+from sqlalchemy import Delete, Table, bindparam, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from events_core.clock import Clock, SystemClock
 from events_core.errors import AlreadyHandled, ConfigurationError
 from events_core.ports import Once, Received
-from events_sqlalchemy.errors import EDGE, TIMEOUT
+from events_sqlalchemy.errors import EDGE, TIMEOUT, refuse_autocommit, without_parameters
 from events_sqlalchemy.rows import milliseconds
 
 __all__ = ["SqlAlchemyInbox", "SqlAlchemyInboxStore"]
 
 _SYSTEM: Final = SystemClock()
+_INFO: Final = "events_sqlalchemy.noted"
 
 
 class SqlAlchemyInbox:
@@ -21,7 +23,8 @@ class SqlAlchemyInbox:
 
     The note that an event was handled commits with everything else in that transaction, or vanishes with it: roll back
     when the block fails, as `async with session.begin()` does. Of two transactions with one delivery the second waits for
-    the first, on SQLite for as long as its `timeout`, and then fails.
+    the first, on SQLite for as long as its `timeout`, and then fails. Two blocks for one delivery in one transaction
+    are refused.
     """
 
     def __init__(self, session: Session | AsyncSession, table: Table, *, clock: Clock = _SYSTEM) -> None:
@@ -33,7 +36,7 @@ class SqlAlchemyInbox:
         """Guard a block: `async with` in an `AsyncSession`, `with` in a `Session`."""
         return _Once(self._session, self._note(received), received)
 
-    def _note(self, received: Received) -> Executable:
+    def _note(self, received: Received) -> ReturningInsert[Any]:
         sync = self._session.sync_session if isinstance(self._session, AsyncSession) else self._session
         dialect = sync.get_bind(clause=select(self._table)).dialect.name
         insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
@@ -54,7 +57,7 @@ class SqlAlchemyInbox:
 class _Once:
     """Notes a delivery when it is entered."""
 
-    def __init__(self, session: Session | AsyncSession, note: Executable, received: Received) -> None:
+    def __init__(self, session: Session | AsyncSession, note: ReturningInsert[Any], received: Received) -> None:
         self._session = session
         self._note = note
         self._received = received
@@ -62,21 +65,42 @@ class _Once:
     async def __aenter__(self) -> None:
         if not isinstance(self._session, AsyncSession):
             raise ConfigurationError("this inbox has a Session: use `with`, or give it an AsyncSession")
-        self._check(await self._session.execute(self._note))
+        await self._session.run_sync(self._enter)
 
     async def __aexit__(self, *_: object) -> None: ...
 
     def __enter__(self) -> None:
         if isinstance(self._session, AsyncSession):
             raise ConfigurationError("this inbox has an AsyncSession: use `async with`, or give it a Session")
-        self._check(self._session.execute(self._note))
+        self._enter(self._session)
 
     def __exit__(self, *_: object) -> None: ...
 
-    def _check(self, noted: Result[Any]) -> None:
-        if noted.first() is None:
-            who = self._received.handler or self._received.consumer
-            raise AlreadyHandled(f"{who} has handled the event {self._received.id}")
+    def _enter(self, session: Session) -> None:
+        with without_parameters():
+            refuse_autocommit(session.connection(bind_arguments={"clause": self._note}))
+            is_new = session.execute(self._note).first() is not None
+        received = self._received
+        who = received.handler or received.consumer
+        delivery, noted_here = (received.id, received.consumer, received.handler), _noted_here(session)
+        if is_new:
+            noted_here.add(delivery)
+        elif delivery in noted_here:
+            raise ConfigurationError(
+                f"{who} guards the event {received.id} twice in one transaction: make one `once` around both"
+            )
+        else:
+            raise AlreadyHandled(f"{who} has handled the event {received.id}")
+
+
+def _noted_here(session: Session) -> set[tuple[str, str, str]]:
+    """What was noted in the session's present transaction."""
+    present = session.get_transaction()
+    transaction, noted = cast("tuple[object, set[tuple[str, str, str]]]", session.info.get(_INFO, (None, set())))
+    if transaction is not present:
+        noted = set[tuple[str, str, str]]()
+        session.info[_INFO] = (present, noted)
+    return noted
 
 
 class SqlAlchemyInboxStore:

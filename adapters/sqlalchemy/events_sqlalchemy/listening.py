@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events_core.errors import StoreUnavailable, UnsupportedCapability
-from events_sqlalchemy.errors import EDGE, TIMEOUT
+from events_sqlalchemy.claims import answering
 
 __all__ = ["listen"]
 
@@ -55,7 +55,7 @@ async def listen(engine: AsyncEngine, channel: str, wake: Callable[[], None]) ->
         wake()
 
     async with _listening(engine, channel, heard) as broken:
-        async with EDGE.translated(TIMEOUT), engine.begin() as connection:
+        async with answering(), engine.begin() as connection:
             await connection.execute(select(func.pg_notify(channel, token)))
         with suppress(TimeoutError):
             await asyncio.wait_for(proven.wait(), _PROOF)
@@ -96,10 +96,12 @@ async def _listening(
 @asynccontextmanager
 async def _driver_of(engine: AsyncEngine) -> AsyncGenerator[object]:
     """A connection of the driver. It does not go back to the pool, as it listens."""
-    async with EDGE.translated(TIMEOUT):
+    async with answering():
         connection = await engine.connect()
     try:
-        yield (await connection.get_raw_connection()).driver_connection
+        async with answering():
+            raw = await connection.get_raw_connection()
+        yield raw.driver_connection
     finally:
         with suppress(Exception):
             await connection.invalidate()
@@ -111,12 +113,12 @@ async def _listen_asyncpg(
     driver: _Asyncpg, channel: str, heard: Callable[[str], None], end: Callable[[object], None]
 ) -> None:
     driver.add_termination_listener(end)
-    async with EDGE.translated(TIMEOUT):
+    async with answering():
         await driver.add_listener(channel, lambda _driver, _process, _channel, payload: heard(payload))
 
 
 async def _listen_psycopg(driver: _Psycopg, channel: str, heard: Callable[[str], None]) -> "asyncio.Task[None]":
-    async with EDGE.translated(TIMEOUT):
+    async with answering():
         await driver.set_autocommit(True)
         await driver.execute(f'LISTEN "{channel}"')
 

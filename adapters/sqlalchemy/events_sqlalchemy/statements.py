@@ -15,6 +15,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal_column,
     select,
     union_all,
     update,
@@ -30,7 +31,7 @@ _BYTES: Final = 32 * 1024 * 1024
 
 
 def select_due(table: Table, *, by_lane: bool) -> Select[Any]:
-    """The next batch: what is tried again or was scheduled, and what waits for its first try.
+    """The next batch: what is tried again or was scheduled, and what waits for its first try. `found` counts it before it is cut.
 
     Parameters: `now`, `limit`, `again` (the most of the former), and with `by_lane` an array of `lanes`.
     """
@@ -56,9 +57,16 @@ def select_due(table: Table, *, by_lane: bool) -> Select[Any]:
         .limit(bindparam("again"))
     )
     fresh = open_rows.where(columns.due == 0).order_by(columns.position).limit(bindparam("limit"))
-    both = union_all(select(again.subquery()), select(fresh.subquery())).limit(bindparam("limit")).subquery()
+    # Scheduled for a time before 1970: nobody means it, and it is due all the same.
+    ancient = open_rows.where(columns.due < 0).order_by(columns.due, columns.position).limit(bindparam("limit"))
+    arms = (select(each.subquery()) for each in (again, ancient, fresh))
+    both = union_all(*arms).limit(bindparam("limit")).subquery()
     size = func.length(both.c.body)
-    measured = select(both, (func.sum(size).over(order_by=both.c.position) - size).label("ahead")).subquery()
+    measured = select(
+        both,
+        (func.sum(size).over(order_by=both.c.position) - size).label("ahead"),
+        func.count().over().label("found"),
+    ).subquery()
     return select(measured).where(measured.c.ahead < _BYTES).order_by(measured.c.position)
 
 
@@ -74,7 +82,8 @@ def let_go(table: Table, *, keep: bool, as_array: bool) -> Delete | Update:
 
 
 def refuse(table: Table) -> Update:
-    """Write down a refusal; parameters: `which`, and the new values."""
+    """Write down a refusal; parameters: `which`, and the new values. What was scheduled waits since it was due."""
+    columns = table.c
     return (
         update(table)
         .where(table.c.position == bindparam("which"), table.c.state == WAITING)
@@ -83,6 +92,7 @@ def refuse(table: Table) -> Update:
             due=bindparam("new_due"),
             failures=bindparam("new_failures"),
             error=bindparam("new_error"),
+            since=case(((columns.failures == 0) & (columns.due > columns.since), columns.due), else_=columns.since),
         )
     )
 
@@ -96,14 +106,15 @@ def purge_sent(table: Table) -> Delete:
 def count_backlog(table: Table) -> Executable:
     """`waiting`, `scheduled`, `parked`, and `since` when the oldest waits; parameter: `now`."""
     columns = table.c
-    waits = columns.state == WAITING
+    # Partial indexes are found by words in the statement, not by its parameters.
+    waits = columns.state == literal_column(f"'{WAITING}'")
+    parked = select(func.count()).where(columns.state == literal_column(f"'{PARKED}'")).scalar_subquery()
     later = (columns.due > bindparam("now")) & (columns.failures == 0)
-    ready = waits & ~later
     scheduled = (columns.failures == 0) & (columns.due > columns.since)
     oldest = case((scheduled, columns.due), else_=columns.since)
     return select(
-        func.count().filter(ready).label("waiting"),
-        func.count().filter(waits & later).label("scheduled"),
-        func.count().filter(columns.state == PARKED).label("parked"),
-        func.min(oldest).filter(ready).label("since"),
-    ).select_from(table)
+        func.count().filter(~later).label("waiting"),
+        func.count().filter(later).label("scheduled"),
+        parked.label("parked"),
+        func.min(oldest).filter(~later).label("since"),
+    ).where(waits)

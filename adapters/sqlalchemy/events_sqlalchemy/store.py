@@ -8,8 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events_core.errors import ConfigurationError, UnsupportedCapability
 from events_core.ports import Backlog, Claim, Stored
-from events_sqlalchemy.claims import Claims, PostgreSQLClaims, SQLiteClaims
-from events_sqlalchemy.errors import EDGE, TIMEOUT
+from events_sqlalchemy.claims import Claims, PostgreSQLClaims, SQLiteClaims, answering
 from events_sqlalchemy.listening import listen
 from events_sqlalchemy.rows import milliseconds, seconds, to_event
 from events_sqlalchemy.statements import count_backlog, purge_sent
@@ -39,14 +38,14 @@ class SqlAlchemyOutboxStore:
 
     async def backlog(self, now: float) -> Backlog:
         """Count."""
-        async with EDGE.translated(TIMEOUT), self._engine.connect() as connection:
+        async with answering(), self._engine.connect() as connection:
             found = (await connection.execute(count_backlog(self._table), {"now": int(now * 1000)})).one()
         oldest = None if found.since is None else seconds(found.since)
         return Backlog(waiting=found.waiting, scheduled=found.scheduled, parked=found.parked, oldest=oldest)
 
     async def purge(self, before: float, limit: int) -> int:
         """Delete what was kept as sent before."""
-        async with EDGE.translated(TIMEOUT), self._engine.begin() as connection:
+        async with answering(), self._engine.begin() as connection:
             window = {"before": milliseconds(before), "limit": limit}
             return (await connection.execute(purge_sent(self._table), window)).rowcount
 
@@ -54,7 +53,7 @@ class SqlAlchemyOutboxStore:
         """The oldest first."""
         columns = self._table.c
         parked = select(self._table).where(columns.state == PARKED).order_by(columns.position).limit(limit)
-        async with EDGE.translated(TIMEOUT), self._engine.connect() as connection:
+        async with answering(), self._engine.connect() as connection:
             rows = (await connection.execute(parked)).all()
         return [(to_event(row), row.error or "") for row in rows]
 
@@ -62,14 +61,14 @@ class SqlAlchemyOutboxStore:
         """Let parked events be sent again."""
         columns = self._table.c
         again = update(self._table).where(columns.state == PARKED, columns.id.in_(ids))
-        async with EDGE.translated(TIMEOUT), self._engine.begin() as connection:
+        async with answering(), self._engine.begin() as connection:
             return (await connection.execute(again.values(state=WAITING, due=0, failures=0))).rowcount
 
     async def discard(self, *ids: str) -> int:
         """Delete parked events."""
         columns = self._table.c
         gone = delete(self._table).where(columns.state == PARKED, columns.id.in_(ids))
-        async with EDGE.translated(TIMEOUT), self._engine.begin() as connection:
+        async with answering(), self._engine.begin() as connection:
             return (await connection.execute(gone)).rowcount
 
     async def listen(self, wake: Callable[[], None]) -> None:

@@ -78,6 +78,7 @@ def outbox_tables(metadata: MetaData, *, prefix: str = "events_", schema: str | 
     Index(f"ix_{name}_waiting", columns.due, columns.position, **_where("state = 'waiting'"))
     failing = "state = 'waiting' AND failures > 0"
     Index(f"ix_{name}_failing", columns.topic, columns.key, columns.position, **_where(failing))
+    Index(f"ix_{name}_parked", columns.position, **_where("state = 'parked'"))
     Index(f"ix_{name}_sent", columns.sent, **_where("state = 'sent'"))
     leases = Table(
         f"{name}_leases",

@@ -64,6 +64,13 @@ async def opened(node: Kafka) -> AsyncGenerator[KafkaTransport]:
         await transport.close()
 
 
+async def warmed_up(node: Kafka) -> None:
+    """A new node takes its time over its first group."""
+    registration = Registration(Recorder("warming", patience=PATIENCE), Topic("frozen.warming"))
+    async with KafkaEventBus(f"{node.url}?partitions=1", source="tests", registrations=[registration]):
+        pass
+
+
 async def started_bus(node: Kafka, *registrations: Registration) -> KafkaEventBus:
     bus = KafkaEventBus(f"{node.url}?{QUICK}", source="tests", registrations=registrations)
     await bus.startup(PATIENCE)
@@ -102,6 +109,7 @@ async def test_a_bus_with_unsent_bytes_and_a_running_handler_shuts_down_in_time(
     async def linger(call: Handled) -> None:
         await asyncio.sleep(TIMEOUT)
 
+    await warmed_up(node)
     topic, recorder = Topic("frozen.bus"), Recorder("first", patience=PATIENCE, act=linger)
     bus = await started_bus(node, Registration(recorder, topic))
     await bus.send(topic, Noted(1))
@@ -154,6 +162,7 @@ async def test_sends_that_wait_for_their_turn_end_in_time(node: Kafka) -> None:
 
 
 async def test_a_loss_is_noticed_where_the_first_of_the_servers_was_not_there(node: Kafka) -> None:
+    await warmed_up(node)
     async with FaultProxy(node.host, int(node.address.rpartition(":")[2])) as first:
         first.up = "hold"
         servers = f"127.0.0.1:{first.port},{node.address}"

@@ -1,5 +1,7 @@
 """What goes wrong with a database is one of ours, names its cause, and shows neither password nor event."""
 
+import asyncio
+
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -9,6 +11,7 @@ from events_core.errors import ConfigurationError, EventsError, StoreUnavailable
 from events_core.outbox import OutboxRelay, open_store
 from events_core.ports import OutboxStore
 from events_sqlalchemy import SqlAlchemyOutboxStore
+from events_sqlalchemy.errors import EDGE
 from tests.adapters.sqlalchemy.shop import TABLES, Database
 from tests.faults.waiting import until
 
@@ -48,6 +51,15 @@ async def test_an_error_shows_neither_statement_nor_event(database: Database) ->
     assert "run the migration" in str(error)
     assert "SELECT" not in str(error)
     assert "secret" not in str(error)
+
+
+async def test_a_database_that_does_not_answer_in_time_is_unavailable() -> None:
+    with pytest.raises(StoreUnavailable, match="did not answer"):
+        async with EDGE.translated(0.01):
+            await asyncio.Event().wait()
+    with pytest.raises(StoreUnavailable, match="broke"):
+        async with EDGE.translated(5):
+            raise asyncio.CancelledError
 
 
 async def test_another_kind_of_database_is_refused() -> None:

@@ -118,7 +118,7 @@ async def test_an_inbox_that_no_transaction_guards_is_refused(database: Database
         engine = engine.execution_options(isolation_level="AUTOCOMMIT")
     async with async_sessionmaker(engine)() as session:
         if where == "connection":
-            await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+            _ = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
         with pytest.raises(ConfigurationError, match="AUTOCOMMIT"):
             await SqlAlchemyInbox(session, INBOX).once(Delivery("e")).__aenter__()
     await handle(database, Delivery("e"))
