@@ -18,7 +18,7 @@ class BroadcastFeed:
     def __init__(self, clients: Clients, topic: str) -> None:
         self._topic = topic
         # Who is so slow that the topic drops what was not read has to hear of it.
-        self.tail = Tail(clients, topic, reset="none")
+        self.tail: Tail = Tail(clients, topic, reset="none")
 
     async def open(self, link: Link) -> None:
         """Begin to listen, with `NotConnected`."""

@@ -23,7 +23,7 @@ class DeadLetterFeed:
         self._names = names
         self._write = write
         self._newest: dict[bytes, str] = {}
-        self.tail = Tail(clients, names.dead)
+        self.tail: Tail = Tail(clients, names.dead)
 
     async def open(self, link: Link) -> None:
         """Find out which letters there are. Where there is no topic, there are none."""
