@@ -48,8 +48,9 @@ brokers: setup ## install the brokers that tests start, and their browser (as ro
 test: setup ## run every test; the last lines say what ran on which broker
 	@# Without a broker its tests are skipped, and the last lines say so, unless brokers are required.
 	@$(BIN)/python -m brokers install || test "$${REQUIRE_BROKERS:-0}" = 0
-	@# Two at a time: most of them wait for a broker. Each of the two starts brokers of its own.
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	@# Two at a time: most of them wait for a broker. Each of the two starts brokers of its own. In the order of files, so
+	@# that the longest do not come last.
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: setup ## formatting, lint, types and layers
 	$(BIN)/ruff check $(SOURCES)

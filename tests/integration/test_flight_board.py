@@ -79,7 +79,7 @@ def test_a_broker_that_nobody_provides_is_an_error_and_not_a_match() -> None:
 def test_a_broker_of_unknown_name_is_refused_with_the_names_that_are_known() -> None:
     finished = run_flight_board("--broker", "pigeons")
     assert finished.returncode != 0
-    assert "no broker is called 'pigeons'; there are: kafka, rabbitmq, redis" in finished.stdout
+    assert "no broker is called 'pigeons'; there are: kafka, postgresql, rabbitmq, redis" in finished.stdout
 
 
 def test_the_day_has_its_real_cancellations_and_delays() -> None:

@@ -29,7 +29,7 @@ _DELETED: Final = "it had been deleted or its offsets had expired; the events it
 
 
 class KafkaTransport:
-    """One process's way to a Kafka cluster, 3.0 or later."""
+    """One process's way to a Kafka cluster, 3.9 or later."""
 
     def __init__(self, bootstrap_servers: str, settings: KafkaSettings | None = None) -> None:
         address, self._settings = parse(bootstrap_servers, settings or KafkaSettings())

@@ -75,8 +75,9 @@ async def open_stage(surroundings: Surroundings, folder: Path, *, port: int = 0)
     async with Services(folder) as services:
         await services.start("user_service", f"{PACKAGE}.user_service", *at_users, "--port", str(port))
         await services.start("email_service", f"{PACKAGE}.email_service", *at_mails, *on_bus)
-        await services.start("relay", *RELAY, *at_users, *on_bus, speaks=False)
         url = await services.ready("user_service")
+        # A relay makes no database: the service has to have made its own.
+        await services.start("relay", *RELAY, *at_users, *on_bus, speaks=False)
         # Nobody registers before this one is ready, too: nothing is kept for a consumer that was never there.
         await services.ready("email_service")
         async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as client:
