@@ -64,7 +64,7 @@ check: setup ## formatting, lint, types and layers
 	$(BIN)/lint-imports
 
 bench: setup ## run the benchmarks
-	@for file in $(filter-out %/__init__.py,$(wildcard benchmarks/*.py)); do \
+	@for file in $(filter-out %/__init__.py %/measuring.py,$(wildcard benchmarks/*.py)); do \
 		$(BIN)/python -m benchmarks.$$(basename $$file .py); \
 	done
 

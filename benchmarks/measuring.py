@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from events_core import IntegrationEvent
+from events_core import EventHandlerConsumer, IntegrationEvent, IntegrationEventBus, Registration, Topic
 
 __all__ = [
     "EVENTS",
@@ -23,6 +23,7 @@ __all__ = [
     "Measured",
     "concurrently",
     "show",
+    "with_bus",
 ]
 
 ROUNDS: Final = 5
@@ -79,6 +80,32 @@ async def concurrently(send: Callable[[int], Awaitable[object]]) -> None:
             await send(number)
 
     await asyncio.gather(*(some(first) for first in range(IN_FLIGHT)))
+
+
+async def with_bus(bus: IntegrationEventBus, sending: Cost, consuming: Cost) -> None:
+    """The adapter's side: everything is sent to a subscription, and then handled."""
+    topic, countdown = Topic("benchmark"), Countdown()
+
+    async def handle(event: Measured) -> None:
+        countdown.count()
+
+    consumer = EventHandlerConsumer("bus", {Measured: [handle]})
+    registration = Registration(consumer, topic, prefetch=WINDOW, concurrency=WINDOW)
+    async with bus:
+        await bus.register(registration)
+        await bus.unregister(registration)
+
+        async def send(number: int) -> None:
+            await bus.send(topic, Measured(number, TEXT))
+
+        async def receive() -> None:
+            await bus.register(registration)
+            await countdown.done.wait()
+            await bus.unregister(registration)
+
+        await sending.of(concurrently(send))
+        await consuming.of(receive())
+        await bus.delete_subscription("bus", topic, force=True)
 
 
 def show(title: str, costs: Mapping[str, Cost]) -> None:

@@ -13,9 +13,8 @@ import msgspec
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as Plain
 
-from benchmarks.measuring import EVENTS, ROUNDS, TEXT, WINDOW, Bare, Cost, Countdown, Measured, concurrently, show
+from benchmarks.measuring import EVENTS, ROUNDS, TEXT, WINDOW, Bare, Cost, concurrently, show, with_bus
 from brokers import open_broker
-from events_core import EventHandlerConsumer, Registration, Topic
 from events_redis import RedisEventBus
 
 CONNECTIONS: Final = 100
@@ -62,38 +61,13 @@ async def consume(client: Client, *, together: bool) -> None:
             await client.execute_command("XACK", STREAM, "plain", *some)
 
 
-async def with_bus(url: str, sending: Cost, consuming: Cost) -> None:
-    topic, countdown = Topic("benchmark"), Countdown()
-
-    async def handle(event: Measured) -> None:
-        countdown.count()
-
-    consumer = EventHandlerConsumer("bus", {Measured: [handle]})
-    registration = Registration(consumer, topic, prefetch=WINDOW, concurrency=WINDOW)
-    async with RedisEventBus(url, source="benchmark") as bus:
-        await bus.register(registration)
-        await bus.unregister(registration)
-
-        async def send(number: int) -> None:
-            await bus.send(topic, Measured(number, TEXT))
-
-        async def receive() -> None:
-            await bus.register(registration)
-            await countdown.done.wait()
-            await bus.unregister(registration)
-
-        await sending.of(concurrently(send))
-        await consuming.of(receive())
-        await bus.delete_subscription("bus", topic)
-
-
 async def measure(url: str) -> None:
     variants = ("redis-py, an XACK each", "redis-py, an XACK a read", "bus")
     sending, consuming = ({name: Cost() for name in variants} for _ in range(2))
     for _ in range(ROUNDS):
         for name in variants[:2]:
             await with_redis_py(url, sending[name], consuming[name], together=name.endswith("read"))
-        await with_bus(url, sending["bus"], consuming["bus"])
+        await with_bus(RedisEventBus(url, source="benchmark"), sending["bus"], consuming["bus"])
     print(f"Redis, appendfsync always, {EVENTS:,} events of 250 bytes; medians of {ROUNDS} rounds")
     show("confirmed sends, 500 in flight", sending)
     show("handled and settled", consuming)
