@@ -31,7 +31,6 @@ _MISMATCHES: Final[tuple[type[Exception], ...]] = (
     foreign.InvalidConfigurationError,
     foreign.InvalidPartitionsError,
     foreign.InvalidReplicationAssignmentError,
-    foreign.InvalidReplicationFactorError,
     foreign.InvalidSessionTimeoutError,
     foreign.InvalidTopicError,
     foreign.PolicyViolationError,

@@ -42,7 +42,6 @@ class Link:
         self._ended = False
         self.timeout: Final = timeout
         self.watched: set[str] = set()
-        self.brokers: int = 0
 
     async def open(self) -> None:
         """Dial the servers, one after the other. Raises `NotConnected`, or `AccessRefused` where they say so."""
@@ -50,7 +49,6 @@ class Link:
         try:
             async with translated(self.timeout):
                 self._admin = await self._clients.admin()
-                self.brokers = len((await self.ask(lambda admin: admin.describe_cluster()))["brokers"])
         except BaseException:
             await self.close()
             raise
@@ -93,6 +91,13 @@ class Link:
                     if not error.retriable or self._ended:
                         raise
                 await asyncio.sleep(_AGAIN)
+
+    async def nodes(self) -> int:
+        """How many are up: at least one. A cluster that just began to answer, or was frozen, may know of none."""
+        async with translated(self.timeout):
+            while not (up := (await self.ask(lambda admin: admin.describe_cluster()))["brokers"]):  # noqa: ASYNC110 a broker sets no asyncio.Event
+                await asyncio.sleep(_AGAIN)
+            return len(up)
 
     async def topics(self) -> Mapping[str, Sequence[Sequence[int]]]:
         """The replicas of each partition of each topic."""

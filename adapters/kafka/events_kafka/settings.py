@@ -16,6 +16,7 @@ __all__ = ["Address", "KafkaSettings", "parse"]
 _IN_QUERY: Final = (
     "namespace",
     "partitions",
+    "replicas",
     "retention",
     "session_timeout",
     "heartbeat_interval",
@@ -39,6 +40,7 @@ class KafkaSettings:
     |---|---|---|---|
     | `namespace` | stands before the name of every object on the cluster | | none |
     | `partitions` | of a topic that is made here and does not say | | 12 |
+    | `replicas` | of every topic that is made here; 0: one a node that is up, at most 3 | | 0 |
     | `retention` | how long such a topic keeps events, read or not | seconds | 604800 |
     | `session_timeout` | a process without a sign of life for so long loses its partitions | seconds | 30 |
     | `heartbeat_interval` | between two signs of life; a rebalance is noticed as late | seconds | 1 |
@@ -54,6 +56,7 @@ class KafkaSettings:
 
     namespace: str = ""
     partitions: int = 12
+    replicas: int = 0
     retention: float = _WEEK
     session_timeout: float = 30.0
     heartbeat_interval: float = 1.0
@@ -77,6 +80,8 @@ class KafkaSettings:
         )
         if self.partitions < 1:
             raise ConfigurationError(f"partitions is at least 1, not {self.partitions}")
+        if self.replicas < 0:
+            raise ConfigurationError(f"replicas is 0 or more, not {self.replicas}")
         if not 0 <= self.drain < math.inf:
             raise ConfigurationError(f"drain is in seconds, finite and not below 0, not {self.drain}")
         if self.heartbeat_interval >= self.session_timeout:

@@ -106,7 +106,8 @@ class Topics:
         if wanted.keys() <= self._known:
             return set()
         there = await link.topics()
-        replicas = min(_MOST_REPLICAS, link.brokers)
+        nodes = await link.nodes()
+        replicas = self._settings.replicas or min(_MOST_REPLICAS, nodes)
         safe = {_UNCLEAN: "false"} | ({_IN_SYNC: str(_SAFE)} if replicas > 1 else {})
         if missing := [
             NewTopic(name, partitions, replicas, topic_configs={**safe, **config})
@@ -115,17 +116,21 @@ class Topics:
         ]:
             await link.ask(lambda admin: _create(admin, missing, link.timeout))
             await _appear(link, {each.name for each in missing})
-        await self._refuse_unsafe(link, {name: config for name, (_, config) in wanted.items() if name in there}, there)
+        found = {name: config for name, (_, config) in wanted.items() if name in there}
+        if found:
+            await self._refuse_unsafe(link, found, there, replicated=nodes > 1)
         self._known |= wanted.keys()
         return wanted.keys() - there.keys()
 
     async def _refuse_unsafe(
-        self, link: Link, wanted: Mapping[str, Mapping[str, str]], there: Mapping[str, Sequence[Sequence[int]]]
+        self,
+        link: Link,
+        wanted: Mapping[str, Mapping[str, str]],
+        there: Mapping[str, Sequence[Sequence[int]]],
+        *,
+        replicated: bool,
     ) -> None:
-        if not wanted:
-            return
         accepted = self._settings.accept
-        replicated = link.brokers > 1
         for name in wanted:
             if replicated and _REPLICAS not in accepted and any(len(each) < _SAFE for each in there[name]):
                 raise _unsafe(name, _REPLICAS, "1", str(_MOST_REPLICAS))

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # type: ignore[import-untyped]
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-untyped]
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType  # type: ignore[import-untyped]
-from aiokafka.errors import UnknownTopicOrPartitionError, for_code  # type: ignore[import-untyped]
+from aiokafka.errors import NodeNotReadyError, UnknownTopicOrPartitionError, for_code  # type: ignore[import-untyped]
 
 __all__ = [
     "ANSWERS_WITHIN",
@@ -25,6 +25,7 @@ __all__ = [
     "configured",
     "delete_topic",
     "make_topic",
+    "nodes",
     "partitions",
     "publish",
     "records",
@@ -86,6 +87,15 @@ async def records(url: str, topic: str) -> Sequence[Record]:
             for batch in (await consumer.getmany(timeout_ms=100)).values():
                 read += [Record(m.key, m.value, dict(m.headers), m.partition, m.offset) for m in batch]
     return sorted(read, key=lambda each: (each.partition, each.offset))
+
+
+async def nodes(url: str) -> int:
+    """How many of the cluster's nodes are up."""
+    async with administration(url) as admin:
+        try:
+            return len((await admin.describe_cluster())["brokers"])
+        except NodeNotReadyError:
+            return 0
 
 
 async def topics(url: str) -> Mapping[str, int]:

@@ -33,7 +33,6 @@ SAYS: dict[str, type[EventsError]] = {
     "InvalidConfigurationError": TopologyMismatch,
     "InvalidPartitionsError": TopologyMismatch,
     "InvalidReplicationAssignmentError": TopologyMismatch,
-    "InvalidReplicationFactorError": TopologyMismatch,
     "InvalidSessionTimeoutError": TopologyMismatch,
     "InvalidTopicError": TopologyMismatch,
     "PolicyViolationError": TopologyMismatch,

@@ -10,12 +10,14 @@ from brokers import FaultProxy, Kafka
 from events_core.conformance.events import Noted
 from events_core.conformance.recorder import Handled, Recorder
 from events_core.conformance.stage import Process, Stage
-from events_core.errors import SubscriptionNotEmpty, TopologyMismatch, UnsafeBroker
+from events_core.errors import NotConnected, SubscriptionNotEmpty, TopologyMismatch, UnsafeBroker
 from events_core.integration import Registration, RetryPolicy
-from events_core.ports import Topic
+from events_core.ports import Alert, Revoked, Topic, Wire
 from events_kafka import KafkaTransport
 from tests.adapters.kafka.conftest import Connect
-from tests.adapters.kafka.strangers import committed, configured, make_topic, partitions, records, topics
+from tests.adapters.kafka.strangers import committed, configured, make_topic, nodes, partitions, records, topics
+from tests.broker_fixtures import MakeKafka
+from tests.faults.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker("kafka")]
 
@@ -33,6 +35,10 @@ async def fail(call: Handled) -> None:
 
 async def with_ladder(stage: Stage, recorder: Recorder, *delays: float) -> Process:
     return await stage.process(Registration(recorder, stage.topic, retry=RetryPolicy(delays=delays)))
+
+
+def ignore(notice: Revoked | Alert) -> None:
+    """Nothing to be told here."""
 
 
 def holding(kafka: Kafka, topic: str, number: int) -> Callable[[], Awaitable[bool]]:
@@ -55,6 +61,31 @@ async def test_a_topic_is_made_with_its_partitions_and_retention(kafka: Kafka, c
     assert await partitions(kafka.url, other.name) == 2
     assert (await configured(kafka.url, other.name))["retention.ms"] == "86400000"
     await stage.close()
+
+
+async def test_a_cluster_that_answers_while_none_of_its_nodes_is_up_is_waited_for(make_kafka: MakeKafka) -> None:
+    # Its signs of life come later than they have to: it is up for a second, then not for a second, and so on.
+    faint = make_kafka(settings={"broker.heartbeat.interval.ms": "2000", "broker.session.timeout.ms": "1000"})
+
+    async def is_not_up() -> bool:
+        return await nodes(faint.url) == 0
+
+    transport = KafkaTransport(f"{faint.url}?partitions=1")
+    await transport.open(ignore)
+    await until(is_not_up, within=20)
+    assert await transport.publish(Topic("first"), [Wire({"type": "t"}, b"{}")]) == [None]
+    await transport.close()
+    assert await partitions(faint.url, "first") == 1
+
+
+async def test_a_topic_waits_for_as_many_nodes_as_it_is_to_have_replicas(connect: Connect, kafka: Kafka) -> None:
+    transport = connect("&replicas=2&timeout=1")
+    await transport.open(ignore)
+    (answer,) = await transport.publish(Topic("replicated"), [Wire({"type": "t"}, b"{}")])
+    assert isinstance(answer, NotConnected)
+    assert "2 time(s)" in str(answer)
+    await transport.close()
+    assert await partitions(kafka.url, "replicated") == 0
 
 
 async def test_a_topic_that_is_there_keeps_its_partitions_and_settings(stage: Stage, kafka: Kafka) -> None:
