@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer  # type: ignore[import-u
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError  # type: ignore[import-untyped]
+from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
 
 from events_core.errors import NotConnected
 from events_kafka.errors import translate, translated
@@ -26,6 +27,7 @@ _NEWS_MS: Final = 5_000
 _NEVER_MS: Final = 2**31 - 1
 _JOIN: Final = 5.0
 _CUT: Final = 1.0
+_AGAIN: Final = 0.1
 _SOONER: Final = 0.7
 """The library gives a request up before we give up the library: where it is cancelled, it forgets a connection."""
 
@@ -43,15 +45,13 @@ class Clients:
         self._milliseconds = round(settings.timeout * _SOONER * 1000)
         self._leaving: dict[Client, asyncio.Task[None]] = {}
         self._commits: set[asyncio.Task[None]] = set()
+        self._first = address.servers[0]
+        self._common: dict[str, Any] = {"request_timeout_ms": self._milliseconds, **address.security}
         self.address: Final = address
-        self.common: Final[dict[str, Any]] = {
-            "request_timeout_ms": self._milliseconds,
-            **address.security,
-        }
 
     def begin_at(self, host: str, port: int) -> None:
         """Ask this server where the others are: one that does not answer costs each client its time."""
-        self.common["bootstrap_servers"] = f"{host}:{port}"
+        self._first = (host, port)
 
     def connection(self, host: str, port: int, closed: Callable[[], None]) -> Connection:
         """Not yet connected; tells when it ends."""
@@ -77,7 +77,7 @@ class Clients:
         settings = self._settings
         joining = round(self._joining * 1000)
         options: dict[str, Any] = {
-            **self.common,
+            **self._common,
             "request_timeout_ms": max(self._milliseconds, joining + 2_000),
             "group_id": group,
             "enable_auto_commit": False,
@@ -93,20 +93,20 @@ class Clients:
         }
         if assignors:
             options["partition_assignment_strategy"] = assignors
-        return cast("Consumer", _watched(AIOKafkaConsumer(**options)))
+        return cast("Consumer", self._watched(AIOKafkaConsumer(**options)))
 
     async def producer(self) -> Producer:
         """Started; `NotConnected` in time. What it confirmed is on every replica that is in sync, once."""
         made = AIOKafkaProducer(
-            **self.common, acks="all", enable_idempotence=True, max_batch_size=_BATCH_BYTES, max_request_size=2**21
+            **self._common, acks="all", enable_idempotence=True, max_batch_size=_BATCH_BYTES, max_request_size=2**21
         )
-        producer = cast("Producer", _watched(made))
+        producer = cast("Producer", self._watched(made))
         await self.start(producer)
         return producer
 
     async def admin(self) -> Any:  # noqa: ANN401
         """Started; `NotConnected` in time."""
-        admin = _watched(AIOKafkaAdminClient(**self.common))
+        admin = self._watched(AIOKafkaAdminClient(**self._common))
         # The others are stopped.
         admin.stop = admin.close
         await self.start(admin)
@@ -151,6 +151,33 @@ class Clients:
         if self._leaving:
             await asyncio.wait(self._leaving.values(), timeout=2 * _CUT)
 
+    def _watched(self, client: Any) -> Any:  # noqa: ANN401
+        """A connection that it closes is closed at once: to a frozen broker it might have to write for ever."""
+        inner = _inner(client)
+        told = inner._on_connection_closed
+
+        def on_close(connection: Any, reason: object) -> None:  # noqa: ANN401
+            _abort(connection)
+            told(connection, reason)
+
+        inner._on_connection_closed = on_close
+        inner.bootstrap = lambda: self._begin(inner)
+        return client
+
+    async def _begin(self, inner: Any) -> None:  # noqa: ANN401
+        """As the library does, which does not abort this connection, nor close it where it is cancelled."""
+        connection = self.connection(*self._first, lambda: None)
+        await connection.connect()
+        try:
+            while True:
+                inner.cluster.update_metadata(await connection.send(MetadataRequest([])))
+                if inner.cluster.brokers():
+                    break
+                await asyncio.sleep(_AGAIN)
+        finally:
+            connection.close()
+        inner._sync_task = asyncio.create_task(inner._md_synchronizer())
+
     async def _stop(self, client: Client) -> None:
         stopping = asyncio.get_running_loop().create_task(client.stop())
         stopping.add_done_callback(_seen)
@@ -169,19 +196,6 @@ def check(member: Any) -> None:  # noqa: ANN401
 def rejoin(member: Any) -> None:  # noqa: ANN401
     """Have the group's partitions shared anew."""
     member._coordinator.request_rejoin()
-
-
-def _watched(client: Any) -> Any:  # noqa: ANN401
-    """A connection that it closes is closed at once: to a frozen broker it might have to write for ever."""
-    inner = _inner(client)
-    told = inner._on_connection_closed
-
-    def on_close(connection: Any, reason: object) -> None:  # noqa: ANN401
-        _abort(connection)
-        told(connection, reason)
-
-    inner._on_connection_closed = on_close
-    return client
 
 
 def _cut(client: Any) -> None:  # noqa: ANN401

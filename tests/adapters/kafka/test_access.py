@@ -6,10 +6,13 @@ import pytest
 import trustme
 
 from brokers import Kafka
+from events_core.conformance.events import Noted
 from events_core.errors import AccessRefused, NotConnected
+from events_core.ports import Topic
 from events_kafka import KafkaEventBus, KafkaSettings, KafkaTransport
 from tests.adapters.access import SECRET, Access, refused
 from tests.adapters.kafka.conftest import QUICK
+from tests.adapters.kafka.connections import open_connections
 from tests.adapters.showing import shown
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker("kafka")]
@@ -31,6 +34,22 @@ def trusting(broker: Kafka) -> KafkaSettings:
 async def test_a_context_may_say_whom_to_trust(secured: Kafka) -> None:
     async with KafkaEventBus(url_of(secured), source="tests", settings=trusting(secured)) as bus:
         assert (await bus.health()).ready
+
+
+class NeverSaysGoodbye(ssl.SSLObject):
+    """The other side does not answer the end of the connection."""
+
+    def unwrap(self) -> None:
+        raise ssl.SSLWantReadError
+
+
+async def test_a_broker_that_does_not_answer_the_end_of_a_connection_leaves_none_open(secured: Kafka) -> None:
+    settings = trusting(secured)
+    assert settings.ssl_context is not None
+    settings.ssl_context.sslobject_class = NeverSaysGoodbye
+    async with KafkaEventBus(url_of(secured), source="tests", settings=settings) as bus:
+        await bus.send(Topic("goodbye"), Noted(1))
+    assert open_connections() == []
 
 
 async def test_a_broker_that_the_context_does_not_trust_is_not_spoken_to(secured: Kafka) -> None:

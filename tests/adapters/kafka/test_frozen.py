@@ -1,13 +1,11 @@
 """A node that stands still, and keeps its connections."""
 
 import asyncio
-import gc
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Final
 
 import pytest
-from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
 
 from brokers import FaultProxy, Kafka
 from brokers import kafka as kafka_node
@@ -19,6 +17,7 @@ from events_core.errors import NotConnected, OutcomeUnknown
 from events_core.integration import Registration
 from events_core.ports import Alert, Revoked, Topic, Wire
 from events_kafka import KafkaEventBus, KafkaTransport
+from tests.adapters.kafka.connections import open_connections
 from tests.broker_fixtures import is_required, started
 from tests.faults.waiting import until
 
@@ -84,14 +83,6 @@ async def ends_in_time(ending: Callable[[], Awaitable[None]]) -> bool:
     for each in done:
         each.result()
     return bool(done)
-
-
-def open_connections() -> list[object]:
-    """Whatever the library has open, and whatever of it still runs."""
-    gc.collect()
-    ends = {each: getattr(each, "_closed_fut", None) for each in gc.get_objects() if type(each) is AIOKafkaConnection}
-    running = [each for each in asyncio.all_tasks() if "aiokafka" in str(each.get_coro())]
-    return [*(each for each, end in ends.items() if end is not None and not end.done()), *running]
 
 
 async def test_a_transport_with_unsent_bytes_closes_in_time_and_leaves_nothing_open(node: Kafka) -> None:
