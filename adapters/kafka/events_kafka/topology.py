@@ -72,6 +72,7 @@ class Topics:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._known: set[str] = set()
+        self._made: set[str] = set()
 
     def forget(self, gone: set[str]) -> None:
         """These were deleted."""
@@ -83,10 +84,10 @@ class Topics:
 
     async def ensure_events(self, link: Link, name: str, topic: Topic) -> None:
         """Make the topic of events where there is none."""
-        await self._ensure(link, {name: (topic.partitions or self._settings.partitions, self._kept(topic))})
+        await self._ensure(link, {name: (topic.partitions or self._settings.partitions, self._kept(topic))}, set())
 
     async def ensure_subscription(self, link: Link, names: Names, subscription: Subscription) -> set[str]:
-        """Make everything that a subscription needs; what there was not."""
+        """Make everything that a subscription needs; what there was not, until it has `begun` on it."""
         partitions = subscription.topic.partitions or self._settings.partitions
         kept = self._kept(subscription.topic)
         wanted: dict[str, tuple[int, Mapping[str, str]]] = {
@@ -97,14 +98,19 @@ class Topics:
         for delay in (0.0, *subscription.delays):
             longer = {"retention.ms": str(int(kept["retention.ms"]) + round(delay * 1000))}
             wanted[names.retry(delay)] = (min(partitions, _MOST_RETRY_PARTITIONS), longer)
-        return await self._ensure(link, wanted)
+        await self._ensure(link, wanted, self._made)
+        return self._made & wanted.keys()
+
+    def begun(self, made: set[str]) -> None:
+        """Where the subscription begins on what was made for it is fixed."""
+        self._made -= made
 
     def _kept(self, topic: Topic) -> Mapping[str, str]:
         return {"retention.ms": str(round((topic.retention or self._settings.retention) * 1000))}
 
-    async def _ensure(self, link: Link, wanted: Mapping[str, tuple[int, Mapping[str, str]]]) -> set[str]:
+    async def _ensure(self, link: Link, wanted: Mapping[str, tuple[int, Mapping[str, str]]], made: set[str]) -> None:
         if wanted.keys() <= self._known:
-            return set()
+            return
         there = await link.topics()
         nodes = await link.nodes()
         replicas = self._settings.replicas or min(_MOST_REPLICAS, nodes)
@@ -114,13 +120,14 @@ class Topics:
             for name, (partitions, config) in wanted.items()
             if name not in there
         ]:
+            # Noted before: where this fails half-way, the next try finds what this one made.
+            made |= {each.name for each in missing}
             await link.ask(lambda admin: _create(admin, missing, link.timeout))
             await _appear(link, {each.name for each in missing})
         found = {name: config for name, (_, config) in wanted.items() if name in there}
         if found:
             await self._refuse_unsafe(link, found, there, replicated=nodes > 1)
         self._known |= wanted.keys()
-        return wanted.keys() - there.keys()
 
     async def _refuse_unsafe(
         self,

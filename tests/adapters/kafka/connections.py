@@ -1,9 +1,28 @@
-"""What the client library has open."""
+"""Transports, and what the client library has open."""
 
 import asyncio
 import gc
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
+
+from events_core.ports import Alert, Revoked, Transport
+
+Notify = Callable[[Revoked | Alert], None]
+
+
+def ignore(notice: Revoked | Alert) -> None:
+    """Nothing to be told here."""
+
+
+@asynccontextmanager
+async def opened(transport: Transport, notify: Notify = ignore) -> AsyncGenerator[Transport]:
+    await transport.open(notify)
+    try:
+        yield transport
+    finally:
+        await transport.close()
 
 
 def open_connections() -> list[object]:

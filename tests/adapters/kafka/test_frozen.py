@@ -1,8 +1,8 @@
 """A node that stands still, and keeps its connections."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 import pytest
@@ -15,9 +15,9 @@ from events_core.conformance.events import Noted
 from events_core.conformance.recorder import Handled, Recorder
 from events_core.errors import NotConnected, OutcomeUnknown
 from events_core.integration import Registration
-from events_core.ports import Alert, Revoked, Topic, Wire
+from events_core.ports import Topic, Wire
 from events_kafka import KafkaEventBus, KafkaTransport
-from tests.adapters.kafka.connections import open_connections
+from tests.adapters.kafka.connections import ignore, open_connections, opened
 from tests.broker_fixtures import is_required, started
 from tests.faults.waiting import until
 
@@ -49,20 +49,6 @@ def frozen(node: Kafka) -> Generator[None]:
         node.resume()
 
 
-def ignore(notice: Revoked | Alert) -> None:
-    """Nothing to be told here."""
-
-
-@asynccontextmanager
-async def opened(node: Kafka) -> AsyncGenerator[KafkaTransport]:
-    transport = KafkaTransport(f"{node.url}?{QUICK}")
-    await transport.open(ignore)
-    try:
-        yield transport
-    finally:
-        await transport.close()
-
-
 async def warmed_up(node: Kafka) -> None:
     """A new node takes its time over its first group."""
     registration = Registration(Recorder("warming", patience=PATIENCE), Topic("frozen.warming"))
@@ -87,7 +73,7 @@ async def ends_in_time(ending: Callable[[], Awaitable[None]]) -> bool:
 
 async def test_a_transport_with_unsent_bytes_closes_in_time_and_leaves_nothing_open(node: Kafka) -> None:
     topic = Topic("frozen.transport")
-    async with opened(node) as transport:
+    async with opened(KafkaTransport(f"{node.url}?{QUICK}")) as transport:
         assert await transport.publish(topic, [Wire({"type": "t"}, b"{}")]) == [None]
         with frozen(node):
             answers = await transport.publish(topic, [Wire({"type": "t"}, MUCH)] * 20)
@@ -144,7 +130,7 @@ async def test_a_dial_that_succeeds_after_its_transport_was_closed_leaves_nothin
 
 async def test_sends_that_wait_for_their_turn_end_in_time(node: Kafka) -> None:
     topic = Topic("frozen.turns")
-    async with opened(node) as transport:
+    async with opened(KafkaTransport(f"{node.url}?{QUICK}")) as transport:
         assert await transport.publish(topic, [Wire({"type": "t"}, b"{}")]) == [None]
         with frozen(node):
             sends = [asyncio.create_task(transport.publish(topic, [Wire({"type": "t"}, b"{}")])) for _ in range(20)]
