@@ -2,6 +2,7 @@
 
 from brokers.broker import Broker, BrokerFailed, BrokerUnavailable
 from brokers.kafka import Kafka
+from brokers.kafka_cluster import KafkaCluster
 from brokers.opening import new_broker, open_broker
 from brokers.postgresql import PostgreSQL
 from brokers.proxy import FaultProxy
@@ -14,6 +15,7 @@ __all__ = [
     "BrokerUnavailable",
     "FaultProxy",
     "Kafka",
+    "KafkaCluster",
     "PostgreSQL",
     "RabbitMQ",
     "Redis",

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -60,6 +60,17 @@ ALONE: Final[Mapping[str, str]] = MappingProxyType(
         "auto.create.topics.enable": "false",
     }
 )
+# Members of a cluster wait for each other on a busy machine; what one confirms two of them have.
+TOGETHER: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "broker.session.timeout.ms": "3000",
+        "controller.quorum.election.timeout.ms": "1000",
+        "controller.quorum.election.backoff.max.ms": "1000",
+        "offsets.topic.replication.factor": "3",
+        "transaction.state.log.replication.factor": "3",
+        "transaction.state.log.min.isr": "2",
+    }
+)
 
 
 class Kafka(Node):
@@ -86,6 +97,7 @@ class Kafka(Node):
         self._image = image
         self._secure = secure
         self._settings = settings
+        self._membership: Mapping[str, str] | None = None
         self._place = in_container(image, folder) if image else on_this_machine(folder)
         super().__init__("Kafka", folder, self._place.runtime, prepare=self._prepare, ready=self._speaks)
         self.proxy_port: Final = free_port()
@@ -121,6 +133,12 @@ class Kafka(Node):
         """Host and port with TLS and SASL/SCRAM-SHA-256, for a node with `secure=True`."""
         return f"{self.host}:{self._place.listener('SECURE').port}"
 
+    def join(self, members: Sequence["Kafka"]) -> None:
+        """Be one of these nodes of one cluster from its first start on; all of them are processes of this machine."""
+        voters = [f"{number}@{node._controller}" for number, node in enumerate(members, 1)]  # noqa: SLF001 of its class
+        own = {"node.id": str(members.index(self) + 1), "controller.quorum.voters": ",".join(voters)}
+        self._membership = {**TOGETHER, **own}
+
     def run(self, tool: str, *args: str) -> str:
         """What one of Kafka's own tools (as `kafka-topics.sh`) prints of this node; a call takes a second or two.
 
@@ -139,6 +157,10 @@ class Kafka(Node):
         """Let this user in where the node is secure."""
         secret = f"SCRAM-SHA-256=[iterations=4096,password={password}]"
         self.run("kafka-configs.sh", "--alter", "--entity-type", "users", "--entity-name", name, "--add-config", secret)
+
+    @property
+    def _controller(self) -> str:
+        return self._place.listener("CONTROLLER").inside
 
     @property
     def _bootstrap(self) -> tuple[str, str]:
@@ -164,8 +186,8 @@ class Kafka(Node):
         place = self._place
         names = ["DIRECT", "PROXIED", "CONTROLLER"]
         advertised = [f"DIRECT://{self.address}", f"PROXIED://{LOOPBACK}:{self.proxy_port}"]
-        voter = f"1@{place.listener('CONTROLLER').inside}"
-        properties = dict(ALONE) | {"controller.quorum.voters": voter, "log.dirs": place.storage}
+        membership = self._membership or {"controller.quorum.voters": f"1@{self._controller}"}
+        properties = {**ALONE, **membership, "log.dirs": place.storage}
         if self._secure:
             names.append("SECURE")
             advertised.append(f"SECURE://{self.secure_address}")

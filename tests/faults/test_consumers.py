@@ -69,7 +69,7 @@ async def test_an_event_that_ends_its_process_becomes_a_dead_letter_and_its_neig
         return set(ids) <= scene.journal.ids("handled") | dead.keys()
 
     try:
-        await until(is_over, within=30, hope=lambda: f"all are handled or dead; {scene.journal.summary()}")
+        await until(is_over, within=2 * PATIENCE, hope=lambda: f"all are handled or dead; {scene.journal.summary()}")
     finally:
         supervision.cancel()
     account = await scene.settled(dead)

@@ -29,6 +29,7 @@ __all__ = [
     "partitions",
     "publish",
     "records",
+    "replicas",
     "topics",
 ]
 
@@ -109,11 +110,25 @@ async def partitions(url: str, topic: str) -> int:
     return (await topics(url)).get(topic, 0)
 
 
-async def make_topic(url: str, topic: str, *, partitions: int = 1, **configuration: str) -> None:
+async def replicas(url: str, topic: str) -> int:
+    """How many copies there are of each of its partitions, at least."""
+    async with administration(url) as admin:
+        (told,) = await admin.describe_topics([topic])
+        return min(len(each["replicas"]) for each in told["partitions"])
+
+
+async def make_topic(url: str, topic: str, *, partitions: int = 1, replicas: int = 1, **configuration: str) -> None:
     """Create it."""
     async with administration(url) as admin:
         answer: Any = await admin.create_topics(
-            [NewTopic(topic, partitions, 1, topic_configs={k.replace("_", "."): v for k, v in configuration.items()})]
+            [
+                NewTopic(
+                    topic,
+                    partitions,
+                    replicas,
+                    topic_configs={k.replace("_", "."): v for k, v in configuration.items()},
+                )
+            ]
         )
         check(answer.topic_errors)
 

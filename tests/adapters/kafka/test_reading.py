@@ -4,6 +4,7 @@
 # aiokafka comes without types.
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -14,16 +15,20 @@ from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 from aiokafka.admin import NewPartitions  # type: ignore[import-untyped]
 
 from brokers import Kafka
+from events_core.conformance.events import Noted
 from events_core.conformance.recorder import Handled
 from events_core.conformance.stage import Stage
 from events_core.integration import Registration
-from events_core.ports import AlertKind
-from tests.adapters.kafka.strangers import address, administration, delete_topic, make_topic, running
+from events_core.ports import AlertKind, Settlement, Subscription, Verdict
+from tests.adapters.kafka.conftest import Connect
+from tests.adapters.kafka.connections import opened
+from tests.adapters.kafka.strangers import address, administration, committed, delete_topic, make_topic, running
 from tests.adapters.kafka.test_strangers import body
 
 pytestmark = [pytest.mark.anyio, pytest.mark.broker("kafka")]
 
 HALF_AN_HOUR = 1800.0
+TYPES = frozenset({Noted.type})
 
 
 @asynccontextmanager
@@ -124,3 +129,20 @@ async def test_what_is_being_handled_stays_where_it_is_while_many_join(stage: St
 
     await stage.until(is_handled, "the next event handled")
     assert {each.number for other in others for each in other.begun} <= {4}
+
+
+async def test_what_was_settled_is_not_charged_for_the_end_of_what_is_handed_out_next_and_alone(
+    stage: Stage, kafka: Kafka, connect: Connect
+) -> None:
+    topic = stage.topic
+    await make_topic(kafka.url, topic.name, partitions=2)
+    async with opened(connect()) as transport, producer(kafka) as stranger:
+        feed = await transport.subscribe(Subscription(consumer="solo", topic=topic, types=TYPES, window=1))
+        for number in range(6):
+            await stranger.send_and_wait(topic.name, body(number), partition=number % 2)
+        for _ in range(6):
+            (only,) = await feed.receive(1)
+            noted = await committed(kafka.url, f"solo.{topic.name}")
+            charged = [json.loads(noted[topic.name, partition].metadata or "{}").get("starts") for partition in (0, 1)]
+            assert len([each for each in charged if each]) == 1
+            await feed.settle([Settlement(only, Verdict.ACCEPT)])

@@ -1,0 +1,126 @@
+"""Three nodes, one of which may be lost."""
+
+import asyncio
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack
+from typing import Final
+
+import pytest
+
+from brokers import KafkaCluster
+from events_core.conformance.events import Noted
+from events_core.conformance.recorder import Recorder
+from events_core.errors import EventsError, UnsafeBroker
+from events_core.integration import Registration
+from events_core.ports import Topic
+from events_kafka import KafkaEventBus
+from tests.adapters.kafka.strangers import configured, make_topic, nodes, replicas
+from tests.broker_fixtures import is_required, started
+from tests.faults.waiting import until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.broker("kafka")]
+
+PATIENCE: Final = 60.0
+QUICK: Final = "partitions=3&session_timeout=3&heartbeat_interval=0.5&drain=1&timeout=5"
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[KafkaCluster]:
+    """One for these tests; all of its nodes are up between them."""
+    broker = KafkaCluster(tmp_path_factory.mktemp("cluster"))
+    with ExitStack() as running:
+        yield started(broker, running, required=is_required(request))
+
+
+def bus_of(cluster: KafkaCluster, *registrations: Registration, query: str = "") -> KafkaEventBus:
+    return KafkaEventBus(f"{cluster.url}?{QUICK}{query}", source="tests", registrations=registrations)
+
+
+async def all_up(cluster: KafkaCluster) -> None:
+    async def are_up() -> bool:
+        return await nodes(cluster.url) == len(cluster.nodes)
+
+    await until(are_up, within=PATIENCE, hope=lambda: "all nodes are up")
+
+
+async def test_what_is_made_on_a_cluster_outlives_the_loss_of_a_node(cluster: KafkaCluster) -> None:
+    await all_up(cluster)
+    async with bus_of(cluster, Registration(Recorder("safe", patience=PATIENCE), Topic("safe"))):
+        pass
+    for topic in ("safe", "safe.safe.dead", "safe.safe.retry.0", "events.subscriptions"):
+        assert await replicas(cluster.url, topic) == 3
+        settings = await configured(cluster.url, topic)
+        assert (settings["min.insync.replicas"], settings["unclean.leader.election.enable"]) == ("2", "false")
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "in_sync", "setting"),
+    [("alone", 1, "1", "replication.factor"), ("trusting", 3, "1", "min.insync.replicas")],
+)
+async def test_a_topic_that_may_lose_what_it_confirmed_is_refused_or_accepted_by_name(
+    cluster: KafkaCluster, name: str, factor: int, in_sync: str, setting: str
+) -> None:
+    await all_up(cluster)
+    await make_topic(cluster.url, name, replicas=factor, min_insync_replicas=in_sync)
+    registration = Registration(Recorder("first", patience=PATIENCE), Topic(name))
+    with pytest.raises(UnsafeBroker, match=f"accept={setting}"):
+        await bus_of(cluster, registration).startup(PATIENCE)
+    async with bus_of(cluster, registration, query="&accept=replication.factor,min.insync.replicas") as bus:
+        assert (await bus.health()).ready
+
+
+async def test_what_was_confirmed_is_handled_although_a_node_is_killed(cluster: KafkaCluster) -> None:
+    await all_up(cluster)
+    topic, recorder = Topic("survivors"), Recorder("first", patience=PATIENCE)
+    async with bus_of(cluster, Registration(recorder, topic)) as bus:
+        confirmed = await sent(bus, topic, range(100))
+        assert confirmed == [*range(100)]
+        sending = asyncio.create_task(sent(bus, topic, range(100, 1_000)))
+        await asyncio.to_thread(cluster.nodes[0].kill)
+        confirmed += await sending
+        more = iter(range(1_000, 100_000))
+
+        async def goes_on() -> bool:
+            return bool(await sent(bus, topic, [next(more)]))
+
+        await until(goes_on, within=PATIENCE, hope=lambda: "two nodes of three confirm events")
+        await recorder.see(*confirmed)
+        await asyncio.to_thread(cluster.nodes[0].start)
+
+
+async def test_where_most_nodes_are_lost_sends_fail_in_time_and_all_goes_on_when_they_are_back(
+    cluster: KafkaCluster,
+) -> None:
+    await all_up(cluster)
+    topic, recorder = Topic("majority"), Recorder("first", patience=PATIENCE)
+    async with bus_of(cluster, Registration(recorder, topic)) as bus:
+        assert await sent(bus, topic, [1]) == [1]
+        for node in cluster.nodes[:2]:
+            await asyncio.to_thread(node.kill)
+        assert await sent(bus, topic, [2]) == []
+        await asyncio.gather(*(asyncio.to_thread(node.start) for node in cluster.nodes[:2]))
+
+        async def goes_on() -> bool:
+            return bool(await sent(bus, topic, [3]))
+
+        await until(goes_on, within=PATIENCE, hope=lambda: "the cluster confirms events again")
+        await recorder.see(1, 3)
+
+
+async def sent(bus: KafkaEventBus, topic: Topic, numbers: Sequence[int]) -> list[int]:
+    """Which of them were confirmed."""
+
+    async def send(number: int) -> bool:
+        try:
+            await bus.send(topic, Noted(number))
+        except EventsError:
+            return False
+        return True
+
+    answers = await asyncio.gather(*map(send, numbers))
+    return [number for number, answer in zip(numbers, answers, strict=True) if answer]
