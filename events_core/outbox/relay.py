@@ -42,7 +42,7 @@ class RelayHealth:
     listening: bool
     """Wake-ups come from the database; otherwise it polls."""
     sent: int
-    """Events sent by this relay since it was made."""
+    """Events sent by this relay since it was made; the backlog has them no more, unless that could not be written down."""
     backlog: Backlog | None
     """What there is in the outbox, with that of other relays; None when the database cannot be asked."""
     oldest: float | None
@@ -135,7 +135,7 @@ class OutboxRelay:
 
     async def health(self) -> RelayHealth:
         """How it gets on."""
-        now = self._clock.time()
+        now, sent = self._clock.time(), self._sent
         backlog = None
         with suppress(EventsError):
             backlog = await self._store.backlog(now)
@@ -143,7 +143,7 @@ class OutboxRelay:
             live=bool(self._tasks) and not self._tasks[0].done(),
             trouble=self._trouble,
             listening=self._listening,
-            sent=self._sent,
+            sent=sent,
             backlog=backlog,
             oldest=now - backlog.oldest if backlog is not None and backlog.oldest is not None else None,
         )
@@ -183,23 +183,30 @@ class OutboxRelay:
         return outcomes.trouble
 
     async def _relay_batch(self) -> tuple[int, Outcomes]:
-        settings, outcomes, cut_short = self._settings, Outcomes(), False
+        outcomes = Outcomes()
+        try:
+            return await self._relay_claimed(outcomes), outcomes
+        finally:
+            # Not before it is written down: whoever sees the number finds them gone from the backlog.
+            self._sent += len(outcomes.sent)
+
+    async def _relay_claimed(self, outcomes: Outcomes) -> int:
+        settings, cut_short = self._settings, False
         async with self._store.claim(settings.batch, now=self._clock.time(), lease=settings.lease) as claim:
             if not claim.events:
-                return 0, outcomes
+                return 0
             new = await self._settle_known(claim)
             try:
                 await self._sending.send(new, outcomes, go_on=lambda: not self._stopping.is_set())
             except asyncio.CancelledError:
                 cut_short = True
             self._unsettled.update(event.position for event in outcomes.sent)
-            self._sent += len(outcomes.sent)
             async with asyncio.timeout(_FAREWELL if cut_short else None):
                 await self._settle(claim, outcomes.sent, self._refused(outcomes))
         self._unsettled.difference_update(event.position for event in claim.events)
         if cut_short:
             raise asyncio.CancelledError
-        return len(claim.events), outcomes
+        return len(claim.events)
 
     async def _settle_known(self, claim: Claim) -> list[Stored]:
         """What is left to send. What was sent before, and could not be written down, is not sent again."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -11,7 +12,7 @@ from events_core.errors import EventsError, NotConnected, OutcomeUnknown, SendRe
 from events_core.memory import InMemoryOutboxStore
 from events_core.messages import Envelope
 from events_core.outbox import Outbox, OutboxRelay, RelaySettings
-from events_core.ports import Refused
+from events_core.ports import Claim, Refused
 from tests.unit.outbox.scene import ORDERS, Placed, shop
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +76,32 @@ async def test_what_was_sent_and_could_not_be_written_down_is_not_sent_again() -
         await relay.relay_due()
     assert bus.sent == [*first, more]
     assert (await store.backlog(time.time())).waiting == 0
+
+
+class SlowStore(InMemoryOutboxStore):
+    """Takes its time over a commit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.committed = asyncio.Event()
+
+    @asynccontextmanager
+    async def claim(self, limit: int, *, now: float, lease: float) -> AsyncGenerator[Claim]:
+        async with super().claim(limit, now=now, lease=lease) as claim:
+            yield claim
+            await self.committed.wait()
+
+
+async def test_what_counts_as_sent_is_written_down() -> None:
+    store, bus = SlowStore(), SlowBus()
+    Outbox(store, source="shop").put(ORDERS, Placed("a"))
+    async with bus, OutboxRelay(store, bus) as relay:
+        while not bus.sent:
+            await turn()
+        assert (await relay.health()).sent == 0
+        store.committed.set()
+        while not (await relay.health()).sent:
+            await turn()
 
 
 async def test_a_full_broker_parks_nothing_and_keeps_the_order() -> None:
