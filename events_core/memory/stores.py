@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from events_core.errors import AlreadyHandled, ConfigurationError, StoreUnavailable
-from events_core.ports import Backlog, Once, Received, Refused, Stored, Waiting
+from events_core.ports import Backlog, Claim, Once, Received, Refused, Stored, Waiting
 
 __all__ = ["InMemoryInbox", "InMemoryOutboxStore"]
 
@@ -74,7 +74,7 @@ class InMemoryOutboxStore:
             self.write(event)
 
     @asynccontextmanager
-    async def claim(self, limit: int, *, now: float, lease: float) -> AsyncGenerator["_Claim"]:
+    async def claim(self, limit: int, *, now: float, lease: float) -> AsyncGenerator[Claim]:
         """Claim by key; the lease is that of this process."""
         events = self._claimable(limit, now)
         keys = {(each.topic, each.key) for each in events if each.key is not None}
