@@ -150,6 +150,11 @@ class Clients:
             _cut(client)
         if self._leaving:
             await asyncio.wait(self._leaving.values(), timeout=2 * _CUT)
+        # They have no client any more that could be asked.
+        for commit in self._commits:
+            commit.cancel()
+        if self._commits:
+            await asyncio.wait(self._commits, timeout=_CUT)
 
     def _watched(self, client: Any) -> Any:  # noqa: ANN401
         """A connection that it closes is closed at once: to a frozen broker it might have to write for ever."""
@@ -165,17 +170,20 @@ class Clients:
         return client
 
     async def _begin(self, inner: Any) -> None:  # noqa: ANN401
-        """As the library does, which does not abort this connection, nor close it where it is cancelled."""
+        """Learn who is there: from one server, waiting until a node is up, and ending the connection at once.
+
+        The library would wait for the broker's answer to that end, and forget the connection where it is cancelled.
+        """
         connection = self.connection(*self._first, lambda: None)
         await connection.connect()
         try:
-            while True:
-                inner.cluster.update_metadata(await connection.send(MetadataRequest([])))
-                if inner.cluster.brokers():
-                    break
+            while not (told := await connection.send(MetadataRequest([]))).brokers:  # noqa: ASYNC110 a broker sets no asyncio.Event
                 await asyncio.sleep(_AGAIN)
         finally:
             connection.close()
+        if inner._get_conn is _nowhere:
+            raise KafkaError("the client was given up")
+        inner.cluster.update_metadata(told)
         inner._sync_task = asyncio.create_task(inner._md_synchronizer())
 
     async def _stop(self, client: Client) -> None:
@@ -185,6 +193,8 @@ class Clients:
         _cut(client)
         await asyncio.wait([stopping], timeout=_CUT)
         stopping.cancel()
+        if (asking := _inner(client)._sync_task) is not None:
+            asking.cancel()
         del self._leaving[client]
 
 
@@ -203,6 +213,15 @@ def _cut(client: Any) -> None:  # noqa: ANN401
     inner = _inner(client)
     inner._get_conn, inner.send = _nowhere, _refuse
     for connection in inner._conns.values():
+        connection.close()
+    inner._conns = _Closed(inner._conns)
+
+
+class _Closed(dict[Any, Any]):
+    """The connections of a client that was given up: one that was being made meanwhile is closed, too."""
+
+    def __setitem__(self, key: Any, connection: Any) -> None:  # noqa: ANN401
+        super().__setitem__(key, connection)
         connection.close()
 
 

@@ -214,7 +214,7 @@ class Reader:
         if epoch != self._epoch:
             return
         taken, unnoted = self._take(batch, {id(record) for record in wanted})
-        if self._inbox.window == 1:
+        if taken and self._inbox.window == 1:
             # Whoever ends the process next is charged alone: what was settled before it is not.
             unnoted |= {lane for lane in self._lanes.values() if lane.dirty}
         noted = not unnoted or await self._commit(unnoted, reserve=self._reserve)

@@ -72,7 +72,6 @@ class Topics:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._known: set[str] = set()
-        self._made: set[str] = set()
 
     def forget(self, gone: set[str]) -> None:
         """These were deleted."""
@@ -84,10 +83,10 @@ class Topics:
 
     async def ensure_events(self, link: Link, name: str, topic: Topic) -> None:
         """Make the topic of events where there is none."""
-        await self._ensure(link, {name: (topic.partitions or self._settings.partitions, self._kept(topic))}, set())
+        await self._ensure(link, {name: (topic.partitions or self._settings.partitions, self._kept(topic))})
 
     async def ensure_subscription(self, link: Link, names: Names, subscription: Subscription) -> set[str]:
-        """Make everything that a subscription needs; what there was not, until it has `begun` on it."""
+        """Make everything that a subscription needs; what there was not."""
         partitions = subscription.topic.partitions or self._settings.partitions
         kept = self._kept(subscription.topic)
         wanted: dict[str, tuple[int, Mapping[str, str]]] = {
@@ -98,36 +97,32 @@ class Topics:
         for delay in (0.0, *subscription.delays):
             longer = {"retention.ms": str(int(kept["retention.ms"]) + round(delay * 1000))}
             wanted[names.retry(delay)] = (min(partitions, _MOST_RETRY_PARTITIONS), longer)
-        await self._ensure(link, wanted, self._made)
-        return self._made & wanted.keys()
-
-    def begun(self, made: set[str]) -> None:
-        """Where the subscription begins on what was made for it is fixed."""
-        self._made -= made
+        return await self._ensure(link, wanted)
 
     def _kept(self, topic: Topic) -> Mapping[str, str]:
         return {"retention.ms": str(round((topic.retention or self._settings.retention) * 1000))}
 
-    async def _ensure(self, link: Link, wanted: Mapping[str, tuple[int, Mapping[str, str]]], made: set[str]) -> None:
+    async def _ensure(self, link: Link, wanted: Mapping[str, tuple[int, Mapping[str, str]]]) -> set[str]:
         if wanted.keys() <= self._known:
-            return
+            return set()
         there = await link.topics()
         nodes = await link.nodes()
         replicas = self._settings.replicas or min(_MOST_REPLICAS, nodes)
+        if replicas < min(_SAFE, nodes) and _REPLICAS not in self._settings.accept:
+            raise _unsafe(next(iter(wanted)), _REPLICAS, str(replicas), str(_MOST_REPLICAS))
         safe = {_UNCLEAN: "false"} | ({_IN_SYNC: str(_SAFE)} if replicas > 1 else {})
         if missing := [
             NewTopic(name, partitions, replicas, topic_configs={**safe, **config})
             for name, (partitions, config) in wanted.items()
             if name not in there
         ]:
-            # Noted before: where this fails half-way, the next try finds what this one made.
-            made |= {each.name for each in missing}
             await link.ask(lambda admin: _create(admin, missing, link.timeout))
             await _appear(link, {each.name for each in missing})
         found = {name: config for name, (_, config) in wanted.items() if name in there}
         if found:
             await self._refuse_unsafe(link, found, there, replicated=nodes > 1)
         self._known |= wanted.keys()
+        return wanted.keys() - there.keys()
 
     async def _refuse_unsafe(
         self,

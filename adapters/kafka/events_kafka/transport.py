@@ -162,7 +162,6 @@ class KafkaTransport:
         if _ITSELF in known and (begun or names.dead in created):
             subject = f"{subscription.consumer}.{subscription.topic.name}"
             self._tell(Alert(AlertKind.RECREATED, subject, _DELETED))
-        self._topics.begun(created)
         return feed
 
     async def _dead_letters(self, link: Link, names: Names) -> DeadLetterFeed:

@@ -29,5 +29,5 @@ def open_connections() -> list[object]:
     """Whatever the library has open, and whatever of it still runs."""
     gc.collect()
     ends = {each: getattr(each, "_closed_fut", None) for each in gc.get_objects() if type(each) is AIOKafkaConnection}
-    running = [each for each in asyncio.all_tasks() if "aiokafka" in str(each.get_coro())]
+    running = [each for each in asyncio.all_tasks() if "/aiokafka/" in repr(each)]
     return [*(each for each, end in ends.items() if end is not None and not end.done()), *running]

@@ -1,20 +1,20 @@
 """Three nodes, one of which may be lost."""
 
 import asyncio
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from typing import Final
 
 import pytest
 
-from brokers import KafkaCluster
+from brokers import Kafka, KafkaCluster
 from events_core.conformance.events import Noted
 from events_core.conformance.recorder import Recorder
 from events_core.errors import EventsError, UnsafeBroker
 from events_core.integration import Registration
 from events_core.ports import Topic
 from events_kafka import KafkaEventBus
-from tests.adapters.kafka.strangers import configured, make_topic, nodes, replicas
+from tests.adapters.kafka.strangers import configured, make_topic, nodes, partitions, replicas
 from tests.broker_fixtures import is_required, started
 from tests.faults.waiting import until
 
@@ -74,23 +74,24 @@ async def test_a_topic_that_may_lose_what_it_confirmed_is_refused_or_accepted_by
         assert (await bus.health()).ready
 
 
+async def test_a_single_replica_is_refused_before_anything_is_made(cluster: KafkaCluster) -> None:
+    await all_up(cluster)
+    registration = Registration(Recorder("first", patience=PATIENCE), Topic("single"))
+    with pytest.raises(UnsafeBroker, match=r"accept=replication\.factor"):
+        await bus_of(cluster, registration, query="&replicas=1").startup(PATIENCE)
+    assert await partitions(cluster.url, "single") == 0
+
+
 async def test_what_was_confirmed_is_handled_although_a_node_is_killed(cluster: KafkaCluster) -> None:
     await all_up(cluster)
     topic, recorder = Topic("survivors"), Recorder("first", patience=PATIENCE)
     async with bus_of(cluster, Registration(recorder, topic)) as bus:
-        confirmed = await sent(bus, topic, range(100))
-        assert confirmed == [*range(100)]
-        sending = asyncio.create_task(sent(bus, topic, range(100, 1_000)))
-        await asyncio.to_thread(cluster.nodes[0].kill)
-        confirmed += await sending
-        more = iter(range(1_000, 100_000))
-
-        async def goes_on() -> bool:
-            return bool(await sent(bus, topic, [next(more)]))
-
-        await until(goes_on, within=PATIENCE, hope=lambda: "two nodes of three confirm events")
-        await recorder.see(*confirmed)
-        await asyncio.to_thread(cluster.nodes[0].start)
+        await goes_on(bus, topic, 0)
+        sending = asyncio.create_task(sent(bus, topic, range(1, 1_000)))
+        async with killed(*cluster.nodes[:1]):
+            confirmed = await sending
+            await goes_on(bus, topic, 1_000)
+            await recorder.see(0, *confirmed, 1_000)
 
 
 async def test_where_most_nodes_are_lost_sends_fail_in_time_and_all_goes_on_when_they_are_back(
@@ -99,17 +100,31 @@ async def test_where_most_nodes_are_lost_sends_fail_in_time_and_all_goes_on_when
     await all_up(cluster)
     topic, recorder = Topic("majority"), Recorder("first", patience=PATIENCE)
     async with bus_of(cluster, Registration(recorder, topic)) as bus:
-        assert await sent(bus, topic, [1]) == [1]
-        for node in cluster.nodes[:2]:
-            await asyncio.to_thread(node.kill)
-        assert await sent(bus, topic, [2]) == []
-        await asyncio.gather(*(asyncio.to_thread(node.start) for node in cluster.nodes[:2]))
-
-        async def goes_on() -> bool:
-            return bool(await sent(bus, topic, [3]))
-
-        await until(goes_on, within=PATIENCE, hope=lambda: "the cluster confirms events again")
+        await goes_on(bus, topic, 1)
+        async with killed(*cluster.nodes[:2]):
+            assert await sent(bus, topic, [2]) == []
+        await goes_on(bus, topic, 3)
         await recorder.see(1, 3)
+
+
+@asynccontextmanager
+async def killed(*nodes: Kafka) -> AsyncGenerator[None]:
+    """They are back at the end."""
+    for node in nodes:
+        await asyncio.to_thread(node.kill)
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(asyncio.to_thread(node.start) for node in nodes))
+
+
+async def goes_on(bus: KafkaEventBus, topic: Topic, number: int) -> None:
+    """Return when the cluster confirms this one."""
+
+    async def confirmed() -> bool:
+        return bool(await sent(bus, topic, [number]))
+
+    await until(confirmed, within=PATIENCE, hope=lambda: "the cluster confirms events")
 
 
 async def sent(bus: KafkaEventBus, topic: Topic, numbers: Sequence[int]) -> list[int]:

@@ -12,15 +12,13 @@ from events_core.conformance.recorder import Handled, Recorder
 from events_core.conformance.stage import Process, Stage
 from events_core.errors import NotConnected, SubscriptionNotEmpty, TopologyMismatch, UnsafeBroker
 from events_core.integration import Registration, RetryPolicy
-from events_core.ports import Alert, AlertKind, Revoked, Subscription, Topic, Wire
+from events_core.ports import Topic, Wire
 from events_kafka import KafkaTransport
 from tests.adapters.kafka.conftest import Connect
 from tests.adapters.kafka.connections import opened
 from tests.adapters.kafka.strangers import (
-    commit,
     committed,
     configured,
-    delete_topic,
     make_topic,
     nodes,
     partitions,
@@ -80,11 +78,12 @@ async def test_a_cluster_that_answers_while_none_of_its_nodes_is_up_is_waited_fo
     async with opened(KafkaTransport(f"{faint.url}?partitions=1")) as transport:
         await until(is_not_up, within=20)
         assert await transport.publish(Topic("first"), [Wire({"type": "t"}, b"{}")]) == [None]
-    assert await partitions(faint.url, "first") == 1
 
 
-async def test_a_topic_waits_for_as_many_nodes_as_it_is_to_have_replicas(connect: Connect, kafka: Kafka) -> None:
-    async with opened(connect("&replicas=2&timeout=1")) as transport:
+async def test_a_topic_is_not_made_before_there_are_as_many_nodes_as_it_has_replicas(
+    connect: Connect, kafka: Kafka
+) -> None:
+    async with opened(connect("&replicas=2")) as transport:
         (answer,) = await transport.publish(Topic("replicated"), [Wire({"type": "t"}, b"{}")])
     assert isinstance(answer, NotConnected)
     assert "2 time(s)" in str(answer)
@@ -126,27 +125,6 @@ async def test_a_topic_for_dead_letters_that_forgets_is_refused(stage: Stage, ka
     with pytest.raises(UnsafeBroker, match=r"cleanup\.policy") as caught:
         await stage.consume(recorder)
     assert dead in str(caught.value)
-
-
-async def test_a_topic_that_is_made_again_is_reported_although_the_first_try_to_go_on_fails(
-    kafka: Kafka, connect: Connect
-) -> None:
-    subscription = Subscription(consumer="halfway", topic=Topic("made.again"), types=frozenset({"t"}))
-    told: list[Revoked | Alert] = []
-    async with opened(connect()) as first:
-        await first.subscribe(subscription)
-    await delete_topic(kafka.url, "made.again")
-    await delete_topic(kafka.url, "halfway.made.again.dead")
-    await make_topic(kafka.url, "halfway.made.again.dead", cleanup_policy="delete")
-    async with opened(connect(), told.append) as second:
-        with pytest.raises(UnsafeBroker, match=r"cleanup\.policy"):
-            await second.subscribe(subscription)
-        # A member that has not heard of it goes on committing.
-        await commit(kafka.url, "halfway.made.again", "made.again", 0, "")
-        await delete_topic(kafka.url, "halfway.made.again.dead")
-        await make_topic(kafka.url, "halfway.made.again.dead", cleanup_policy="compact")
-        await second.subscribe(subscription)
-    assert [each.kind for each in told if isinstance(each, Alert)] == [AlertKind.RECREATED]
 
 
 async def test_a_topic_whose_leader_may_have_missed_events_is_refused_or_accepted_by_name(

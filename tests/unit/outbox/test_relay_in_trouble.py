@@ -96,7 +96,7 @@ class SlowStore(InMemoryOutboxStore):
 async def test_what_counts_as_sent_is_written_down() -> None:
     store, bus = SlowStore(), SlowBus()
     Outbox(store, source="shop").put(ORDERS, Placed("a"))
-    async with bus, OutboxRelay(store, bus) as relay:
+    async with asyncio.timeout(10), bus, OutboxRelay(store, bus) as relay:
         await store.committing.wait()
         assert (await relay.health()).sent == 0
         store.committed.set()
