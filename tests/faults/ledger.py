@@ -211,12 +211,15 @@ class Ledger:
 
         await until(are_booked, within=PATIENCE, hope=lambda: f"{number} bookings have their effect")
 
-    async def settled(self, *, within: float = PATIENCE) -> Accounts:
-        """The accounts, when every commit has its effect and the outbox is empty; printed, to be counted."""
+    async def settled(self, *, made: int = 0, within: float = PATIENCE) -> Accounts:
+        """The accounts, when every commit has its effect and the outbox is empty; printed, to be counted.
+
+        A service that may yet be killed is waited for too: until so many bookings are `made`.
+        """
 
         async def all_is_booked() -> bool:
             counts = await self.counts()
-            return counts.waiting == 0 and counts.booked >= counts.made
+            return counts.waiting == 0 and counts.booked >= counts.made >= made
 
         try:
             await until(all_is_booked, within=within, hope=lambda: "every commit has its effect")
