@@ -20,6 +20,7 @@ from brokers.containers import engine_answers
 SERVICE_POLICY: Final = Path("/usr/sbin/policy-rc.d")
 FORBIDDEN: Final = "#!/bin/sh\nexit 101\n"
 LOCK_TIMEOUT: Final = "DPkg::Lock::Timeout=300"
+RETRIES: Final = "Acquire::Retries=3"
 
 
 def install(name: str) -> str:
@@ -96,7 +97,7 @@ def _install(words: str, packages: Iterable[str]) -> None:
     with _no_services():
         for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
             done = subprocess.run(
-                [apt_get, "-o", LOCK_TIMEOUT, *command],
+                [apt_get, "-o", LOCK_TIMEOUT, "-o", RETRIES, *command],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -6,7 +6,7 @@ from typing import Final, Self
 from brokers.runtime import Runtime
 from brokers.waiting import start
 
-START_TIMEOUT: Final = 90.0
+START_TIMEOUT: Final = 180.0
 STOP_TIMEOUT: Final = 20.0
 NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 

@@ -1,17 +1,28 @@
+import os
 import random
 import socket
+from itertools import cycle, islice
 from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
 # Below the range that systems hand out by themselves: no outgoing connection takes a broker's port while it is down.
 CANDIDATES: Final = range(15_000, 32_000)
+WORKERS: Final = 8
+
+
+def _own() -> range:
+    """The ports of this worker, where several run tests at once: others cannot take them before a broker listens."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    return CANDIDATES[int(worker) % WORKERS :: WORKERS] if worker else CANDIDATES
+
+
+# In turn, not by chance each time: one that was given out and is not yet listened on is not given out again.
+_TURNS: Final = cycle(random.SystemRandom().sample(_own(), len(_own())))
 
 
 def free_port() -> int:
     """A port on the loopback interface that nothing listens on."""
-    choice = random.SystemRandom()
-    for _ in range(100):
-        port = choice.choice(CANDIDATES)
+    for port in islice(_TURNS, 100):
         with socket.socket() as probe:
             try:
                 probe.bind((LOOPBACK, port))

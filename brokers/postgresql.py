@@ -77,6 +77,8 @@ class PostgreSQL(Node):
 
     def kill(self) -> None:
         """SIGKILL the server and its children, which have sessions of their own."""
+        if self._runtime.running:
+            self._runtime.freeze()  # it has no further children
         children = self._children()
         self._runtime.kill()
         for child in children:
@@ -164,7 +166,7 @@ class PostgreSQL(Node):
         if self._place.own is not None:
             self._place.own.chmod(ALL_ENTER)
             shutil.chown(data, USER, USER)
-        self._tool("initdb", "-D", str(data), "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+        self._tool("initdb", "-D", str(data), "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
         settings = {
             "listen_addresses": LOOPBACK,
             "port": str(self.port),

@@ -13,7 +13,7 @@ from brokers.broker import BrokerFailed
 # Its standard input is a pipe that only we hold: it ends when we do, however that happens. (A parent-death signal
 # would follow the thread that started the process, and that may be a short-lived one.)
 GUARD: Final = 'read -r _; kill -KILL "-$1"'
-TOOL_TIMEOUT: Final = 30.0
+TOOL_TIMEOUT: Final = 120.0
 
 
 class Process:
@@ -85,7 +85,7 @@ class Process:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def run(self, *command: str) -> str:
-        """What the command prints in the same environment, within 30 s."""
+        """What the command prints in the same environment, within two minutes."""
         words = " ".join(command)
         try:
             done = subprocess.run(

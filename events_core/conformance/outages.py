@@ -22,7 +22,7 @@ __all__ = ["Outages"]
 
 _BRIEFLY: Final = 0.3
 """Seconds that a caller gives a broker that is away."""
-_GRACE: Final = 1.0
+_GRACE: Final = 3.0
 """Seconds by which an answer may come later than that on a busy machine."""
 _RETRIED: Final = 0
 
@@ -74,7 +74,7 @@ class Outages(Scenarios):
         await stage.consume(asleep)
         for recorder in (awake, asleep):
             await recorder.see(_RETRIED, *confirmed)
-        assert [each.context.attempt for each in awake.done if each.number == _RETRIED] == [2]
+        assert {each.context.attempt for each in awake.done if each.number == _RETRIED} == {2}
 
     async def test_a_subscription_deleted_on_the_broker_is_made_anew_and_reported(
         self, stage: Stage, faults: Faults

@@ -260,6 +260,8 @@ class OutboxRelay:
                 _log.info("the outbox relay listens anew: %s", error)
             except Exception:  # noqa: BLE001 without this task nobody would listen any more
                 _log.exception("the outbox relay listens anew")
+            if self._listening:
+                backoff.reset()
             self._listening = False
             await again()
 

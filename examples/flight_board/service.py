@@ -6,6 +6,7 @@
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -27,11 +28,13 @@ async def send(airport: Airport, plan: Plan, url: str) -> None:
 
 async def consume(airport: Airport, plan: Plan, url: str, name: str) -> None:
     """Be one of the consumers, until SIGTERM."""
+    numbers = count(1)
 
     async def busy(event: IntegrationEvent, context: Context, call: Callable[[], Awaitable[None]]) -> None:
         await call()
-        # Killed in here, a process has done what the broker has not heard of: the event will come again.
-        await asyncio.sleep(plan.pause)
+        if next(numbers) <= plan.kill_after.stop:
+            # Killed in here, a process has done what the broker has not heard of: the event will come again.
+            await asyncio.sleep(plan.pause)
 
     bus = open_bus(url, registrations=[registration(airport.service(name), busy)], source=name)
     await bus.startup()

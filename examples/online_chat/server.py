@@ -79,6 +79,7 @@ async def serve(bus_url: str, listening: socket.socket, url: str) -> None:
                 timeout_graceful_shutdown=GOODBYE,
             )
         )
+        _end_on_signals(server)
         print(url, flush=True)
         await server.serve(sockets=[listening])
 
@@ -92,12 +93,19 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def _end_on_signals(server: uvicorn.Server) -> None:
+    """Also on one that comes before it serves, or that it raises again when it has drained."""
+
+    def end(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
 def main() -> int:
     options = _options()
     logging.basicConfig(format="%(name)s: %(message)s")
-    # The server raises the signal again when it has drained: there is nothing left to do about it.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
     try:
         with listen(options.host, options.port) as listening:
             url = f"http://{options.host}:{listening.getsockname()[1]}"

@@ -301,7 +301,7 @@ def anyio_backend() -> str:
 
 
 class Sabotaged(TransportConformance):
-    patience = 1.0
+    patience = 3.0
     delays = (SHORT, LONG)
     sabotage: ClassVar[type[Sabotage]] = Sabotage
 

@@ -11,6 +11,7 @@ from tests.conformance.rabbitmq import RabbitMQFaults, classic_queue
 @pytest.mark.broker("rabbitmq")
 class TestRabbitMQTransport(TransportConformance):
     patience = 20.0
+    handover = 3.0
     lease = 4.0
 
     @pytest.fixture

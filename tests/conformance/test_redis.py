@@ -11,7 +11,8 @@ from tests.conformance.redis import RedisFaults, forgetful
 
 @pytest.mark.broker("redis")
 class TestRedisTransport(TransportConformance):
-    lease = 2.0
+    handover = 3.0
+    lease = 4.0
 
     @pytest.fixture
     async def proxy(self, redis_broker: Redis) -> AsyncGenerator[FaultProxy]:

@@ -49,7 +49,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> Failures:
     runs_of_tests = [["TestSabotage"], *([test for part in parts[start::4] for test in part] for start in range(4))]
     reports = [folder / f"{number}.xml" for number in range(len(runs_of_tests))]
     runs = [start_pytest(tests, report) for tests, report in zip(runs_of_tests, reports, strict=True)]
-    outputs = [run.communicate(timeout=120)[0] for run in runs]
+    outputs = [run.communicate(timeout=400)[0] for run in runs]
     assert all(report.exists() for report in reports), outputs
     return {name: failed for report in reports for name, failed in failed_tests(report).items()}
 

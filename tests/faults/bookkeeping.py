@@ -52,8 +52,6 @@ BOOKED: Final = Table(
 
 _PAUSE: Final = 0.1
 _SOME: Final = 100
-_LEASE: Final = 4.0
-_TIMEOUT: Final = 2.0
 _log: Final = logging.getLogger("tests.faults")
 
 
@@ -84,7 +82,9 @@ class Relay(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     database: str
     bus: str
-    batch: int = 1_000
+    batch: int
+    lease: float
+    timeout: float
     die: bool = False
 
 
@@ -149,7 +149,7 @@ def _die(session: Session) -> None:
 
 async def relay(order: Relay) -> None:
     """With a store that ends the process in the middle."""
-    settings = RelaySettings(batch=order.batch, lease=_LEASE, timeout=_TIMEOUT)
+    settings = RelaySettings(batch=order.batch, lease=order.lease, timeout=order.timeout)
     async with _engine(order.database) as engine, open_bus(order.bus, source="relay") as bus:
         await OutboxRelay(_Fatal(engine), bus, settings=settings).relay_due()
 
@@ -236,9 +236,9 @@ def _run(order: Make | Relay | Book) -> None:
                 "--batch",
                 str(order.batch),
                 "--lease",
-                str(_LEASE),
+                str(order.lease),
                 "--timeout",
-                str(_TIMEOUT),
+                str(order.timeout),
                 "--progress",
                 "1",
             ]

@@ -5,12 +5,10 @@ from typing import Final, cast
 from brokers import Broker, FaultProxy, Kafka
 from tests.adapters.kafka.strangers import delete_topic, make_topic
 
-__all__ = ["HANDOVER", "LEASE", "delete_subscription", "delete_topic_of", "hurried", "occupy", "proxy"]
+__all__ = ["LEASE", "delete_subscription", "delete_topic_of", "hurried", "occupy", "proxy"]
 
 LEASE: Final = 2
 """Seconds."""
-HANDOVER: Final = 5.0
-"""Seconds: until the next heartbeats tell the others, and they joined anew."""
 
 
 def hurried(url: str) -> str:

@@ -150,9 +150,11 @@ class Ledger:
             )
         )
 
-    def relay(self, *, batch: int = 1_000, die: bool = False) -> Worker:
+    def relay(self, *, batch: int = 1_000, lease: float = 4.0, timeout: float = 2.0, die: bool = False) -> Worker:
         """`events outbox relay`."""
-        return self._start(Relay(database=self.database, bus=self._bus, batch=batch, die=die))
+        return self._start(
+            Relay(database=self.database, bus=self._bus, batch=batch, lease=lease, timeout=timeout, die=die)
+        )
 
     def book(self) -> Worker:
         """The second service."""
@@ -211,15 +213,15 @@ class Ledger:
 
         await until(are_booked, within=PATIENCE, hope=lambda: f"{number} bookings have their effect")
 
-    async def settled(self, *, made: int = 0, within: float = PATIENCE) -> Accounts:
+    async def settled(self, *, within: float = PATIENCE) -> Accounts:
         """The accounts, when every commit has its effect and the outbox is empty; printed, to be counted.
 
-        A service that may yet be killed is waited for too: until so many bookings are `made`.
+        Nobody makes bookings any more.
         """
 
         async def all_is_booked() -> bool:
             counts = await self.counts()
-            return counts.waiting == 0 and counts.booked >= counts.made >= made
+            return counts.waiting == 0 and counts.booked >= counts.made
 
         try:
             await until(all_is_booked, within=within, hope=lambda: "every commit has its effect")
@@ -228,7 +230,7 @@ class Ledger:
             seconds = time.monotonic() - self._began
             sys.stdout.write(f"faults: {self._name} seed={self.seed} {accounts} seconds={seconds:.1f}\n")
         assert accounts.are_equal
-        assert (await self.arrivals()).out_of_order == []
+        assert (await self.arrivals(within=within)).out_of_order == []
         return accounts
 
     async def accounts(self) -> Accounts:
@@ -242,14 +244,14 @@ class Ledger:
             deliveries=len(self.journal.of("handled")),
         )
 
-    async def arrivals(self) -> "Arrivals":
+    async def arrivals(self, *, within: float) -> "Arrivals":
         """Everything in the order in which it came to the broker, copies included."""
         made = (await self.accounts()).made
         arrivals = Arrivals(made)
         async with open_bus(self._bus, source="faults") as bus:
             for registration in self._auditing(arrivals.add):
                 await bus.register(registration)
-            await until(lambda: arrivals.complete, within=PATIENCE, hope=lambda: "everything is in the audit")
+            await until(lambda: arrivals.complete, within=within, hope=lambda: "everything is in the audit")
         return arrivals
 
     def _auditing(self, handle: Callable[[Booking], Awaitable[None]]) -> list[Registration]:

@@ -46,8 +46,6 @@ class Platform:
     """Seconds after which, with that URL, a frozen process loses what it holds."""
     rooting: float = 0.0
     """Seconds after which a new subscription outlives the broker's being killed."""
-    handover: float = 1.0
-    """Seconds within which others have what a drained process gives back."""
     resends: bool = False
     """A send whose connection breaks is repeated, and stored once."""
     alarm: Callable[[Broker], AbstractAsyncContextManager[None]] | None = None
@@ -74,7 +72,6 @@ PLATFORMS: Final = (
         proxy=kafka.proxy,
         lease=kafka.LEASE,
         resends=True,
-        handover=kafka.HANDOVER,
         delete_subscription=kafka.delete_subscription,
         delete_topic=kafka.delete_topic_of,
         occupy=kafka.occupy,

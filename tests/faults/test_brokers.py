@@ -39,7 +39,7 @@ async def test_retries_that_wait_outlive_a_killed_broker_and_are_not_early(scene
     await scene.journal.count("failed", scene.random.randint(150, 200), within=PATIENCE)
     async with scene.outage():
         pass
-    account = await scene.settled()
+    account = await scene.settled(within=delay + PATIENCE)
     assert len(account.handled) == 200
     assert early(scene.journal, delay) == []
     assert {entry.attempt for entry in scene.journal.of("handled")} == {2}

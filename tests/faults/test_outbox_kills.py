@@ -53,6 +53,15 @@ class Supervised:
         """SIGKILL one."""
         self._running[name].kill()
 
+    async def until_made(self, *, within: float) -> None:
+        """Return when the service has made everything, and ended."""
+
+        def has_made_all() -> bool:
+            service = self._running["service"]
+            return not service.running and not service.failed
+
+        await until(has_made_all, within=within, hope=lambda: "every booking is made")
+
     async def supervise(self) -> None:
         """Until cancelled."""
 
@@ -119,6 +128,8 @@ async def test_every_commit_arrives_in_order_and_has_its_effect_once_whatever_is
     supervising = asyncio.create_task(processes.supervise())
     try:
         await Kills(ledger, processes, fresh_postgresql, fresh_rabbitmq).strike()
-        await ledger.settled(made=EVENTS, within=PATIENCE)
+        await processes.until_made(within=PATIENCE)
+        accounts = await ledger.settled(within=PATIENCE)
     finally:
         supervising.cancel()
+    assert accounts.made.total() >= EVENTS

@@ -49,7 +49,7 @@ def test_a_day_as_processes_ends_with_matching_totals_although_a_consumer_was_ki
     rabbitmq: brokers.RabbitMQ,
 ) -> None:
     with demo(rabbitmq.url, "--seed", "7") as process:
-        printed, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=150)
     assert process.returncode == 0, printed
     assert "Totals OK: nothing lost, nothing counted twice." in printed
     ((victim, _pid, _handled),) = KILLED.findall(printed)

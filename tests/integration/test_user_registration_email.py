@@ -72,7 +72,7 @@ async def test_the_same_event_twice_at_the_same_moment_is_mailed_once(inbox: str
     mailbox = Mailbox()
     async with email_service(mailbox, inbox) as bus:
         await asyncio.gather(*(bus.send(USERS, ADA, id="7") for _ in range(10)))
-        await bus.idle()
+        await bus.idle(30)
     assert len(mailbox.mails) == 1
 
 

@@ -13,6 +13,7 @@ from brokers.opening import docker_image
 from brokers.waiting import answers
 from tests.adapters.kafka.strangers import Record, configured, make_topic, partitions, publish, records
 from tests.broker_fixtures import is_required, started
+from tests.tooling.waiting import eventually
 
 pytestmark = [pytest.mark.broker("kafka"), pytest.mark.anyio]
 
@@ -64,7 +65,7 @@ async def test_a_frozen_node_does_not_answer_until_it_is_resumed(patient: Kafka)
         assert not answers_kafka(patient)
     finally:
         patient.resume()
-    assert answers_kafka(patient)
+    assert eventually(lambda: answers_kafka(patient))
 
 
 async def test_clients_that_come_through_the_proxy_stay_behind_it(patient: Kafka) -> None:

@@ -6,8 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from brokers import BrokerFailed, BrokerUnavailable, RabbitMQ, open_broker
 from brokers import rabbitmq as node
 from brokers.waiting import answers
 from tests.broker_fixtures import MakeRabbitMQ, is_required, started
+from tests.tooling.waiting import eventually
 
 pytestmark = [pytest.mark.broker("rabbitmq"), pytest.mark.anyio]
 
@@ -42,15 +42,6 @@ def patient(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def answers_amqp(broker: RabbitMQ) -> bool:
     return answers("127.0.0.1", broker.port, question=node.PROTOCOL_HEADER, answer=node.METHOD_FRAME)
-
-
-def eventually(happened: Callable[[], bool], *, seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def is_free(port: int) -> bool:

@@ -1,7 +1,5 @@
 """A Redis of `brokers` can be started, hurt and brought back, and loses nothing that it confirmed."""
 
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol, cast
@@ -16,6 +14,7 @@ from brokers import BrokerFailed, Redis
 from brokers import redis as server
 from brokers.waiting import answers
 from tests.broker_fixtures import MakeRedis
+from tests.tooling.waiting import eventually
 
 pytestmark = pytest.mark.broker("redis")
 
@@ -44,15 +43,6 @@ def ping(port: int, *, password: str | None = None, tls: bool = False, authority
 
 def answers_ping(broker: Redis) -> bool:
     return answers("127.0.0.1", broker.port, question=server.PING, answer=server.PONG)
-
-
-def eventually(happened: Callable[[], bool], *, seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_a_killed_server_comes_back_with_what_it_confirmed_at_the_same_address(fresh_redis: Redis) -> None:

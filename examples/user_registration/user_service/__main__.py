@@ -26,18 +26,26 @@ async def serve(places: Places, listening: socket.socket, url: str) -> None:
     try:
         await create_tables(await container.get(AsyncEngine), METADATA)
         server = uvicorn.Server(uvicorn.Config(new_app(container), log_level="warning"))
+        _end_on_signals(server)
         print(url, flush=True)
         await server.serve(sockets=[listening])
     finally:
         await container.close()
 
 
+def _end_on_signals(server: uvicorn.Server) -> None:
+    """Also on one that comes before it serves, or that it raises again when it has drained."""
+
+    def end(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
 def main() -> int:
     options = _options()
     logging.basicConfig(format="%(name)s: %(message)s")
-    # The server raises the signal again when it has drained: there is nothing left to do about it.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
     try:
         with socket.create_server((options.host, options.port), backlog=1024) as listening:
             url = f"http://{options.host}:{listening.getsockname()[1]}"

@@ -72,6 +72,7 @@ async def ends_in_time(ending: Callable[[], Awaitable[None]]) -> bool:
 
 
 async def test_a_transport_with_unsent_bytes_closes_in_time_and_leaves_nothing_open(node: Kafka) -> None:
+    await warmed_up(node)
     topic = Topic("frozen.transport")
     async with opened(KafkaTransport(f"{node.url}?{QUICK}")) as transport:
         assert await transport.publish(topic, [Wire({"type": "t"}, b"{}")]) == [None]
@@ -129,6 +130,7 @@ async def test_a_dial_that_succeeds_after_its_transport_was_closed_leaves_nothin
 
 
 async def test_sends_that_wait_for_their_turn_end_in_time(node: Kafka) -> None:
+    await warmed_up(node)
     topic = Topic("frozen.turns")
     async with opened(KafkaTransport(f"{node.url}?{QUICK}")) as transport:
         assert await transport.publish(topic, [Wire({"type": "t"}, b"{}")]) == [None]

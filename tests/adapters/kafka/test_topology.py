@@ -164,9 +164,9 @@ async def test_a_retry_waits_in_the_topic_of_its_step_and_comes_to_its_own_subsc
 
 async def test_the_topic_of_a_step_taken_out_of_the_ladder_is_still_read(stage: Stage, kafka: Kafka) -> None:
     old = stage.recorder(act=fail_once)
-    before = await with_ladder(stage, old, 2.0, LONG)
+    before = await with_ladder(stage, old, 6.0, LONG)
     await stage.send_numbers(1)
-    waiting = f"{old.name}.{stage.topic.name}.retry.2000"
+    waiting = f"{old.name}.{stage.topic.name}.retry.6000"
     await stage.until(holding(kafka, waiting, 1), "the retry waiting")
     await before.bus.shutdown(0)
     new = stage.recorder()

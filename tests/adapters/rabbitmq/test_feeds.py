@@ -59,7 +59,7 @@ async def test_a_deleted_queue_leaves_no_channel_open(stage: Stage, rabbitmq: Ra
         assert isinstance(process.transport, RabbitMQTransport)
         return await channels_of(process.transport) == before
 
-    await stage.until(as_before, "the channel of the lost feed closed", patience=2.0)
+    await stage.until(as_before, "the channel of the lost feed closed", patience=8.0)
 
 
 async def test_a_stopped_feed_leaves_no_channel_open(stage: Stage, rabbitmq: RabbitMQ) -> None:
@@ -74,6 +74,6 @@ async def test_a_stopped_feed_leaves_no_channel_open(stage: Stage, rabbitmq: Rab
     async def as_before() -> bool:
         return await channels_of(transport) == before
 
-    await stage.until(as_before, "every channel closed", patience=2.0)
+    await stage.until(as_before, "every channel closed", patience=8.0)
     await transport.remove(Subscription(consumer="first", topic=stage.topic), force=True)
     await transport.close()

@@ -121,13 +121,15 @@ async def test_a_dial_to_a_frozen_node_ends_with_its_transport(node: RabbitMQ) -
 async def test_messages_that_are_never_confirmed_are_not_remembered_for_ever(node: RabbitMQ) -> None:
     topic, wire = Topic("frozen.unconfirmed"), Wire({"type": "t"}, b"{}")
     # A heartbeat so long that the connection outlives the test: its end forgets everything anyway.
-    async with opened(node, RabbitMQSettings(timeout=0.2, heartbeat=600)) as transport:
+    async with opened(node, RabbitMQSettings(timeout=TIMEOUT, heartbeat=600)) as transport:
         assert await transport.publish(topic, [wire]) == [None]
         with frozen(node):
-            for _ in range(10):
+            for _ in range(3):
                 answers = await transport.publish(topic, [wire] * 50)
                 assert {type(each) for each in answers} <= {OutcomeUnknown, NotConnected}
-            await until(lambda: remembered(transport) == 0, within=5, hope=lambda: f"not {remembered(transport)} kept")
+            await until(
+                lambda: remembered(transport) == 0, within=PATIENCE, hope=lambda: f"not {remembered(transport)} kept"
+            )
 
         async def is_confirmed() -> bool:
             return await transport.publish(topic, [wire]) == [None]

@@ -16,7 +16,7 @@ from tests.adapters.rabbitmq.strangers import on_channel
 LONGEST = 127
 """Characters in the name of an exchange, a namespace included."""
 TOO_LONG = ["", f"{'t' * 140}"], ["", f"{'t' * 128}"], ["n" * 27, "t" * 100]
-AT_ONCE = 2.0
+AT_ONCE = 8.0
 
 broker = pytest.mark.broker("rabbitmq")
 

@@ -122,7 +122,7 @@ async def test_a_subscription_that_is_cancelled_leaves_no_connection(
     async def as_before() -> bool:
         return proxy.connections <= before
 
-    await stage.until(as_before, "every connection closed", patience=3.0)
+    await stage.until(as_before, "every connection closed", patience=8.0)
     await transport.remove(events_of(stage), force=True)
     await transport.close()
 
@@ -158,4 +158,4 @@ async def test_a_transport_that_is_closed_while_it_subscribes_leaves_no_connecti
     async def none() -> bool:
         return proxy.connections == 0
 
-    await stage.until(none, "every connection closed", patience=3.0)
+    await stage.until(none, "every connection closed", patience=8.0)

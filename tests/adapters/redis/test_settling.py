@@ -196,7 +196,7 @@ async def test_what_does_not_say_its_type_is_backlog(
 
 
 async def test_a_group_that_was_set_back_keeps_what_it_has_to_read_again(stage: Stage, redis_broker: Redis) -> None:
-    transport = RedisTransport(f"{redis_broker.url}?trim_every=0.1")
+    transport = RedisTransport(f"{redis_broker.url}?trim_every=1")
     await transport.open(ignore)
     feed = await transport.subscribe(events_of(stage))
     await transport.publish(stage.topic, [WIRE] * 5)

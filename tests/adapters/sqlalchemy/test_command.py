@@ -98,5 +98,5 @@ async def test_a_signal_is_heard_while_the_database_does_not_answer(database: Da
 
             await until(is_stuck, within=20)
             process.send_signal(signal.SIGTERM)
-            output, _ = await asyncio.to_thread(process.communicate, timeout=10)
+            output, _ = await asyncio.to_thread(process.communicate, timeout=60)
     assert process.returncode == 0, output

@@ -182,7 +182,7 @@ async def test_a_claim_ends_with_its_connection(database: Database) -> None:
     await claim.__aenter__()
     assert await database.waiting() == []
     async with database.new_engine().connect() as other:
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
+        ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
         await other.execute(text(ended))
         assert await database.waiting() == ["a"]
     with pytest.raises(StoreUnavailable):

@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
 from events_core import InMemoryEventBus, Topic
+from events_core.clock import Clock
 from events_core.errors import EventsError, NotConnected, OutcomeUnknown, SendRejected, StoreUnavailable
 from events_core.memory import InMemoryOutboxStore
 from events_core.messages import Envelope
 from events_core.outbox import Outbox, OutboxRelay, RelaySettings
 from events_core.ports import Claim, Refused
+from events_core.testing import TestBus
 from tests.unit.outbox.scene import ORDERS, Placed, shop
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +49,20 @@ class SlowBus(InMemoryEventBus):
             await asyncio.get_running_loop().create_future()
         self.sent += [each.id for each in envelopes]
         return [None] * len(envelopes)
+
+
+class BrokenStore(InMemoryOutboxStore):
+    """Its connection for wake-ups breaks as soon as it is proven."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.listened: list[float] = []
+
+    async def listen(self, wake: Callable[[], None]) -> None:
+        self.listened.append(self.clock.monotonic())
+        wake()
+        raise StoreUnavailable("the connection for wake-ups broke")
 
 
 class ForgetfulStore(InMemoryOutboxStore):
@@ -196,3 +213,14 @@ async def test_what_an_earlier_setting_kept_is_purged() -> None:
             async with asyncio.timeout(5):
                 while scene.store.kept:
                     await scene.turn()
+
+
+async def test_a_relay_whose_connection_broke_often_listens_anew_as_soon_as_after_the_first_time() -> None:
+    async with TestBus() as bus:
+        store = BrokenStore(bus.clock)
+        async with OutboxRelay(store, bus, clock=bus.clock, listen=True):
+            for _ in range(10):
+                await bus.clock.advance(0.1)
+        pauses = [later - earlier for earlier, later in pairwise(store.listened)]
+        assert len(pauses) >= 9
+        assert max(pauses) <= 0.1
