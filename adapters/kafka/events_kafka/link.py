@@ -23,6 +23,7 @@ Committed = tuple[int, str]
 _PULSE: Final = 1.0
 """Seconds between two looks whether the cluster is there."""
 _AGAIN: Final = 0.1
+_LOOK: Final = 0.02
 _UNKNOWN_TOPIC: Final = 3
 _BROKEN: Final = "the connection to Kafka broke"
 
@@ -103,6 +104,21 @@ class Link:
         """The replicas of each partition of each topic."""
         told = await self.ask(lambda admin: admin.describe_topics())
         return {each["topic"]: [sorted(p["replicas"]) for p in each["partitions"]] for each in told}
+
+    async def known_everywhere(self, topics: Sequence[str]) -> None:
+        """Return when every node that answers knows of these topics: any of them may be asked next."""
+
+        async def are_known(admin: Any) -> bool:  # noqa: ANN401
+            request = MetadataRequest([*topics], allow_auto_topic_creation=False)
+            nodes = [each["node_id"] for each in (await admin.describe_cluster())["brokers"]]
+            asked = (admin._client.send(node, request) for node in nodes)  # noqa: SLF001
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            told = [each for each in answers if not isinstance(each, BaseException)]
+            return bool(told) and not any(topic[0] == _UNKNOWN_TOPIC for each in told for topic in each.topics)
+
+        async with translated(self.timeout):
+            while not await self.ask(are_known):  # noqa: ASYNC110 a broker sets no asyncio.Event
+                await asyncio.sleep(_LOOK)
 
     async def partitions(self, topic: str) -> list[Partition]:
         """Those of a topic; none where there is no such topic."""

@@ -1,6 +1,5 @@
 """What a subscription is on the cluster, how it is made, looked at and deleted."""
 
-import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionErro
 
 from events_core.errors import ConfigurationError, NotConnected, UnsafeBroker
 from events_core.ports import Subscription, Topic
-from events_kafka.errors import translated
 from events_kafka.link import Link
 from events_kafka.settings import KafkaSettings
 
@@ -27,7 +25,6 @@ _IN_SYNC: Final = "min.insync.replicas"
 _UNCLEAN: Final = "unclean.leader.election.enable"
 _CLEANUP: Final = "cleanup.policy"
 _SAFE: Final = 2
-_LOOK: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ class Topics:
             if name not in there
         ]:
             await link.ask(lambda admin: _create(admin, missing, link.timeout))
-            await _appear(link, {each.name for each in missing})
+        await link.known_everywhere([*wanted])
         found = {name: config for name, (_, config) in wanted.items() if name in there}
         if found:
             await self._refuse_unsafe(link, found, there, replicated=nodes > 1)
@@ -164,13 +161,6 @@ async def _describe(link: Link, topics: Sequence[str], settings: set[str]) -> Ma
                 raise UnsafeBroker(f"Kafka does not show how {name} is set ({message}); accept it: accept={names}")
             found[name] = {entry[0]: entry[1] for entry in entries}
     return found
-
-
-async def _appear(link: Link, names: set[str]) -> None:
-    """A broker answers before all of them know what was made."""
-    async with translated(link.timeout):
-        while not names <= (await link.topics()).keys():  # noqa: ASYNC110 a broker sets no asyncio.Event
-            await asyncio.sleep(_LOOK)
 
 
 async def _create(admin: Any, topics: Sequence[NewTopic], timeout: float) -> None:  # noqa: ANN401

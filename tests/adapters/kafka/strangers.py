@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # type: ignore[import-untyped]
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-untyped]
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType  # type: ignore[import-untyped]
+from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code  # type: ignore[import-untyped]
+from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
 
 __all__ = [
     "ANSWERS_WITHIN",
@@ -24,6 +26,7 @@ __all__ = [
     "committed",
     "configured",
     "delete_topic",
+    "knows",
     "make_topic",
     "nodes",
     "partitions",
@@ -97,6 +100,18 @@ async def nodes(url: str) -> int:
             return len((await admin.describe_cluster())["brokers"])
     except (KafkaError, TimeoutError):
         return 0
+
+
+async def knows(address: str, topic: str) -> bool:
+    """Whether this node has heard of it."""
+    host, _, port = address.partition(":")
+    connection = AIOKafkaConnection(host, int(port))
+    await connection.connect()
+    try:
+        told: Any = await connection.send(MetadataRequest([topic], allow_auto_topic_creation=False))
+        return bool(told.topics[0][0] != UnknownTopicOrPartitionError.errno)
+    finally:
+        connection.close()
 
 
 async def topics(url: str) -> Mapping[str, int]:

@@ -13,8 +13,12 @@ from events_core.conformance.recorder import Recorder
 from events_core.errors import EventsError, UnsafeBroker
 from events_core.integration import Registration
 from events_core.ports import Topic
-from events_kafka import KafkaEventBus
-from tests.adapters.kafka.strangers import configured, make_topic, nodes, partitions, replicas
+from events_kafka import KafkaEventBus, KafkaSettings
+from events_kafka.clients import Clients
+from events_kafka.link import Link
+from events_kafka.settings import parse
+from events_kafka.topology import Topics
+from tests.adapters.kafka.strangers import configured, knows, make_topic, nodes, partitions, replicas
 from tests.broker_fixtures import is_required, started
 from tests.faults.waiting import until
 
@@ -56,6 +60,17 @@ async def test_what_is_made_on_a_cluster_outlives_the_loss_of_a_node(cluster: Ka
         assert await replicas(cluster.url, topic) == 3
         settings = await configured(cluster.url, topic)
         assert (settings["min.insync.replicas"], settings["unclean.leader.election.enable"]) == ("2", "false")
+
+
+async def test_what_is_made_is_known_to_every_node_before_it_is_used(cluster: KafkaCluster) -> None:
+    await all_up(cluster)
+    settings = KafkaSettings(partitions=3, timeout=5)
+    topics = Topics(settings)
+    async with linked(cluster, settings) as link:
+        for number in range(20):
+            name = f"known.{number}"
+            await topics.ensure_events(link, name, Topic(name))
+            assert await strangers_to(cluster, name) == []
 
 
 @pytest.mark.parametrize(
@@ -105,6 +120,25 @@ async def test_where_most_nodes_are_lost_sends_fail_in_time_and_all_goes_on_when
             assert await sent(bus, topic, [2]) == []
         await goes_on(bus, topic, 3)
         await recorder.see(1, 3)
+
+
+@asynccontextmanager
+async def linked(cluster: KafkaCluster, settings: KafkaSettings) -> AsyncGenerator[Link]:
+    address, settings = parse(cluster.url, settings)
+    clients = Clients(address, settings)
+    link = Link(clients, settings.timeout, lost=lambda _reason: None, gone=lambda _topics: None)
+    await link.open()
+    try:
+        yield link
+    finally:
+        await link.close()
+        await clients.close()
+
+
+async def strangers_to(cluster: KafkaCluster, topic: str) -> list[str]:
+    """The nodes that do not know of it."""
+    know = await asyncio.gather(*(knows(node.address, topic) for node in cluster.nodes))
+    return [node.address for node, known in zip(cluster.nodes, know, strict=True) if not known]
 
 
 @asynccontextmanager
