@@ -1,6 +1,7 @@
 import os
 import random
 import socket
+from collections.abc import Iterator
 from itertools import cycle, islice
 from typing import Final
 
@@ -10,14 +11,15 @@ CANDIDATES: Final = range(15_000, 32_000)
 WORKERS: Final = 8
 
 
-def _own() -> range:
+def _turns() -> Iterator[int]:
     """The ports of this worker, where several run tests at once: others cannot take them before a broker listens."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
-    return CANDIDATES[int(worker) % WORKERS :: WORKERS] if worker else CANDIDATES
+    own = CANDIDATES[int(worker) % WORKERS :: WORKERS] if worker else CANDIDATES
+    return cycle(random.SystemRandom().sample(own, len(own)))
 
 
 # In turn, not by chance each time: one that was given out and is not yet listened on is not given out again.
-_TURNS: Final = cycle(random.SystemRandom().sample(_own(), len(_own())))
+_TURNS: Final = _turns()
 
 
 def free_port() -> int:

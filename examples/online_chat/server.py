@@ -79,7 +79,9 @@ async def serve(bus_url: str, listening: socket.socket, url: str) -> None:
                 timeout_graceful_shutdown=GOODBYE,
             )
         )
-        _end_on_signals(server)
+        # Also for one that comes before it serves, and one that it raises again when it has drained.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, server.handle_exit)
         print(url, flush=True)
         await server.serve(sockets=[listening])
 
@@ -91,16 +93,6 @@ def listen(host: str, port: int) -> socket.socket:
         # Also a page that takes nothing and never says goodbye is forgotten in the end.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SIGN_OF_LIFE * 1000))
     return listening
-
-
-def _end_on_signals(server: uvicorn.Server) -> None:
-    """Also on one that comes before it serves, or that it raises again when it has drained."""
-
-    def end(_number: int, _frame: object) -> None:
-        server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
 
 
 def main() -> int:

@@ -216,7 +216,7 @@ class Ledger:
     async def settled(self, *, within: float = PATIENCE) -> Accounts:
         """The accounts, when every commit has its effect and the outbox is empty; printed, to be counted.
 
-        Nobody makes bookings any more.
+        To be asked for when nobody makes bookings any more.
         """
 
         async def all_is_booked() -> bool:

@@ -93,28 +93,27 @@ class Link:
                         raise
                 await asyncio.sleep(_AGAIN)
 
-    async def nodes(self) -> int:
-        """How many are up: at least one. A cluster that just began to answer, or was frozen, may know of none."""
+    async def nodes(self) -> Sequence[int]:
+        """Those that are up: at least one. A cluster that just began to answer, or was frozen, may know of none."""
         async with translated(self.timeout):
             while not (up := (await self.ask(lambda admin: admin.describe_cluster()))["brokers"]):  # noqa: ASYNC110 a broker sets no asyncio.Event
                 await asyncio.sleep(_AGAIN)
-            return len(up)
+            return [each["node_id"] for each in up]
 
     async def topics(self) -> Mapping[str, Sequence[Sequence[int]]]:
         """The replicas of each partition of each topic."""
         told = await self.ask(lambda admin: admin.describe_topics())
         return {each["topic"]: [sorted(p["replicas"]) for p in each["partitions"]] for each in told}
 
-    async def known_everywhere(self, topics: Sequence[str]) -> None:
-        """Return when every node that answers knows of these topics: any of them may be asked next."""
+    async def known(self, topics: Sequence[str], nodes: Sequence[int]) -> None:
+        """Return when each of these nodes that answers knows of these topics: any of them may be asked next."""
+        request = MetadataRequest([*topics], allow_auto_topic_creation=False)
 
         async def are_known(admin: Any) -> bool:  # noqa: ANN401
-            request = MetadataRequest([*topics], allow_auto_topic_creation=False)
-            nodes = [each["node_id"] for each in (await admin.describe_cluster())["brokers"]]
             asked = (admin._client.send(node, request) for node in nodes)  # noqa: SLF001
             answers = await asyncio.gather(*asked, return_exceptions=True)
             told = [each for each in answers if not isinstance(each, BaseException)]
-            return bool(told) and not any(topic[0] == _UNKNOWN_TOPIC for each in told for topic in each.topics)
+            return bool(told) and not any(map(_unknown, told))
 
         async with translated(self.timeout):
             while not await self.ask(are_known):  # noqa: ASYNC110 a broker sets no asyncio.Event
@@ -174,10 +173,15 @@ class Link:
                     self._connection.close()
                     self._lost(str(error))
                 return
-            if gone := {each[1] for each in told.topics if each[0] == _UNKNOWN_TOPIC}:
+            if gone := _unknown(told):
                 self.watched -= gone
                 self._gone(gone)
             await asyncio.sleep(_PULSE)
+
+
+def _unknown(told: Any) -> set[str]:  # noqa: ANN401
+    """The topics of which a node says that there are none."""
+    return {each[1] for each in told.topics if each[0] == _UNKNOWN_TOPIC}
 
 
 async def _delete(admin: Any, group: str, *, evict: bool) -> None:  # noqa: ANN401

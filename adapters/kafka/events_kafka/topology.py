@@ -104,8 +104,8 @@ class Topics:
             return set()
         there = await link.topics()
         nodes = await link.nodes()
-        replicas = self._settings.replicas or min(_MOST_REPLICAS, nodes)
-        if replicas < min(_SAFE, nodes) and _REPLICAS not in self._settings.accept:
+        replicas = self._settings.replicas or min(_MOST_REPLICAS, len(nodes))
+        if replicas < min(_SAFE, len(nodes)) and _REPLICAS not in self._settings.accept:
             raise _unsafe(next(iter(wanted)), _REPLICAS, str(replicas), str(_MOST_REPLICAS))
         safe = {_UNCLEAN: "false"} | ({_IN_SYNC: str(_SAFE)} if replicas > 1 else {})
         if missing := [
@@ -114,10 +114,10 @@ class Topics:
             if name not in there
         ]:
             await link.ask(lambda admin: _create(admin, missing, link.timeout))
-        await link.known_everywhere([*wanted])
+        await link.known([*wanted], nodes)
         found = {name: config for name, (_, config) in wanted.items() if name in there}
         if found:
-            await self._refuse_unsafe(link, found, there, replicated=nodes > 1)
+            await self._refuse_unsafe(link, found, there, replicated=len(nodes) > 1)
         self._known |= wanted.keys()
         return wanted.keys() - there.keys()
 

@@ -26,21 +26,13 @@ async def serve(places: Places, listening: socket.socket, url: str) -> None:
     try:
         await create_tables(await container.get(AsyncEngine), METADATA)
         server = uvicorn.Server(uvicorn.Config(new_app(container), log_level="warning"))
-        _end_on_signals(server)
+        # Also for one that comes before it serves, and one that it raises again when it has drained.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, server.handle_exit)
         print(url, flush=True)
         await server.serve(sockets=[listening])
     finally:
         await container.close()
-
-
-def _end_on_signals(server: uvicorn.Server) -> None:
-    """Also on one that comes before it serves, or that it raises again when it has drained."""
-
-    def end(_number: int, _frame: object) -> None:
-        server.should_exit = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
 
 
 def main() -> int:
